@@ -1,0 +1,189 @@
+"""A few test items of a run, to hear, see and read: ``audio/*.wav`` with spectrograms, ``text/examples.csv``, a manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audioml.errors import RunError
+from audioml.kinds import Label, Stems, Wave, World
+from audioml.parts import Clip
+from audioml.records import write_bytes, write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MANIFEST = "examples.json"
+LONGEST = 12.0  # seconds kept of a clip: enough to judge by ear, small enough for a page with many runs
+FLOOR_DB, WINDOW, HOP = -80.0, 512, 128
+
+
+@dataclass
+class _Sink:
+    """What is gathered for one clip: files and texts for the manifest, panels for the picture."""
+
+    folder: Path
+    stem: str
+    files: list[dict[str, Any]] = field(default_factory=list)
+    texts: list[dict[str, Any]] = field(default_factory=list)
+    panels: dict[tuple[str, str], tuple[Any, int]] = field(default_factory=dict)
+
+
+def write_examples(
+    folder: Path, plan: Any, clips: Sequence[Clip], outputs: Sequence[Mapping[str, Any]], limit: int = 3
+) -> dict[str, Any]:
+    """Write the first `limit` clips of a run into its folder, and return the manifest (also written as examples.json).
+
+    `plan` needs ``.inputs`` {port: Side} and ``.output`` Side.  `clips` carry inputs and target; `outputs` are, clip by clip,
+    what the run made of them: {port: array [C, T] or [S, C, T] | str | int}, on the CPU.  Audio becomes
+    ``audio/<clip>.<input|output|target>.<port>[.<stem>].wav`` (16 bit, first 12 s) with one picture ``audio/<clip>.png``;
+    texts and labels become ``text/examples.csv``.  Raises RunError when the disk is full.
+    """
+    worlds = [("input", port, side.world) for port, side in plan.inputs.items()]
+    target = (plan.output.port, plan.output.world)
+    manifest: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for clip, output in list(zip(clips, outputs, strict=False))[:limit]:
+        sink = _Sink(Path(folder), _unique(safe_name(clip.name), taken))
+        for role, port, world in worlds:
+            _put(sink, role, port, world, clip.ports[port])
+        _put(sink, "output", *target, output[target[0]])
+        _put(sink, "target", *target, clip.ports[target[0]])
+        picture = _draw(sink)
+        manifest.append({"name": clip.name, "files": sink.files, "texts": sink.texts, "spectrogram": picture})
+    out = {"schema": 1, "clips": manifest}
+    if any(clip["texts"] for clip in manifest):
+        _write_texts(Path(folder) / "text" / "examples.csv", manifest)
+    write_text(Path(folder) / MANIFEST, json.dumps(out, indent=1, ensure_ascii=False) + "\n")
+    return out
+
+
+def safe_name(name: str, longest: int = 60) -> str:
+    """`name` as a file name: letters, digits, ``- _`` only, never empty, never hidden, never a path."""
+    flat = unicodedata.normalize("NFKD", str(name)).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", flat).strip("_")[:longest] or "clip"
+
+
+def spectrogram(x: np.ndarray, window: int = WINDOW, hop: int = HOP) -> np.ndarray:
+    """Levels [window // 2 + 1, N] of a signal [T] in dB: 0 dB is a sine at full scale, nothing is below -80 dB."""
+    import numpy as np
+
+    x = np.pad(x, (0, max(0, window - len(x))))
+    frames = np.lib.stride_tricks.sliding_window_view(x, window)[::hop]
+    shape = np.hanning(window).astype(np.float32)
+    level = np.abs(np.fft.rfft(frames * shape, axis=-1)) * (2 / shape.sum())
+    return np.maximum(20 * np.log10(np.maximum(level.T, 1e-9)), FLOOR_DB)
+
+
+def _put(sink: _Sink, role: str, port: str, world: World, item: Any) -> None:
+    if isinstance(world, Wave):
+        _put_audio(sink, role, port, "", world.rate, item)
+    elif isinstance(world, Stems):
+        names = world.names or tuple(f"source {index + 1}" for index in range(len(item)))
+        for name, signal in zip(names, item, strict=False):
+            _put_audio(sink, role, port, name, world.rate, signal)
+    else:
+        text = _class_name(world, item) if isinstance(world, Label) else str(item)
+        sink.texts.append({"port": port, "role": role, "text": text})
+
+
+def _class_name(world: Label, index: Any) -> str:
+    classes = world.classes or ()
+    return str(classes[int(index)]) if 0 <= int(index) < len(classes) else str(int(index))
+
+
+def _put_audio(sink: _Sink, role: str, port: str, stem: str, rate: int | None, signal: Any) -> None:
+    import numpy as np
+    import soundfile
+
+    if not rate:
+        raise RunError(f"cannot write example audio of port '{port}': its rate is not known")
+    x = np.asarray(signal, dtype=np.float32)
+    x = np.atleast_2d(x)[:, : math.ceil(LONGEST * rate)]
+    entry: dict[str, Any] = {"port": port, "role": role, "stem": stem, "rate": rate}
+    if not np.isfinite(x).all():
+        x, entry["note"] = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), "NaN or Inf samples were set to 0"
+    peak = float(np.abs(x).max(initial=0.0))
+    if peak > 1:  # 16 bit would clip, and a clipped sound is not what the run made
+        x, entry["gain_db"] = x / peak, round(-20 * math.log10(peak), 2)
+    words = [sink.stem, role, safe_name(port), *([safe_name(stem)] if stem else [])]
+    entry["file"] = f"audio/{'.'.join(words)}.wav"
+    data = io.BytesIO()
+    soundfile.write(data, x.T, rate, format="WAV", subtype="PCM_16")
+    write_bytes(sink.folder / entry["file"], data.getvalue())
+    sink.files.append(entry)
+    sink.panels[(stem, role)] = (x.mean(0), rate)
+
+
+def _draw(sink: _Sink) -> str | None:
+    """One picture of a clip: a row per stem, a column each for input, output and target.  Returns its place, or None."""
+    roles = [role for role in ("input", "output", "target") if any(key[1] == role for key in sink.panels)]
+    if not roles:
+        return None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    stems = list(dict.fromkeys(stem for stem, role in sink.panels if role == roles[-1]))
+    width, height = 2.7 * len(roles) + 0.5, (1.9 if len(stems) == 1 else 1.45) * len(stems) + 0.3
+    figure = Figure(figsize=(width, height), dpi=100)
+    FigureCanvasAgg(figure)
+    # fixed margins in inches: a layout that is solved for draws everything twice
+    figure.subplots_adjust(0.42 / width, 0.36 / height, 1 - 0.1 / width, 1 - 0.24 / height, wspace=0.08, hspace=0.25)
+    axes = figure.subplots(len(stems), len(roles), squeeze=False, sharex=True, sharey=True)
+    for row, stem in enumerate(stems):
+        for column, role in enumerate(roles):
+            panel = sink.panels.get((stem, role)) or (sink.panels.get(("", role)) if row == 0 else None)
+            _panel(axes[row][column], panel, f"{role} · {stem}" if stem and panel and (stem, role) in sink.panels else role)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", transparent=True)
+    place = f"audio/{sink.stem}.png"
+    write_bytes(sink.folder / place, data.getvalue())
+    return place
+
+
+def _panel(axis: Any, panel: tuple[Any, int] | None, title: str) -> None:
+    if panel is None:
+        axis.set_axis_off()
+        return
+    signal, rate = panel
+    hop = max(HOP, len(signal) // 600)  # more columns than pixels only cost time
+    extent = (0, max(len(signal), WINDOW) / rate, 0, rate / 2000)
+    picture = spectrogram(signal, hop=hop)
+    axis.imshow(picture, origin="lower", aspect="auto", extent=extent, vmin=FLOOR_DB, vmax=0, cmap="magma")
+    grey = "#808080"  # reads on white and on black
+    axis.set_title(title, fontsize=8, color=grey, pad=3)
+    axis.tick_params(labelsize=7, colors=grey, length=2, pad=1.5)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    if axis.get_subplotspec().is_first_col():
+        axis.set_ylabel("kHz", fontsize=7, color=grey, labelpad=1)
+    if axis.get_subplotspec().is_last_row():
+        axis.set_xlabel("s", fontsize=7, color=grey, labelpad=1)
+
+
+def _write_texts(path: Path, manifest: list[dict[str, Any]]) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["clip", "port", "reference", "hypothesis"])
+    for clip in manifest:
+        by_role = {text["role"]: text for text in clip["texts"]}
+        if "output" in by_role:
+            target = by_role.get("target", {}).get("text", "")
+            writer.writerow([clip["name"], by_role["output"]["port"], target, by_role["output"]["text"]])
+    write_text(path, table.getvalue())
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    number, unique = 2, name
+    while unique.lower() in taken:  # two clips may differ only in letters that a file name cannot hold
+        number, unique = number + 1, f"{name}_{number}"
+    taken.add(unique.lower())
+    return unique
