@@ -1,0 +1,39 @@
+"""STOI, short-time objective intelligibility (Taal et al. 2011), by pystoi (which resamples to 10 kHz).  Speech only.
+
+Left out and counted: clips with less than 30 frames (0.4 s) of speech.  A silent output scores 0.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from audioml.metrics._base import Items, Quantity, Scored, Unscored
+
+JUDGES = "audio"
+PACKAGES = ("pystoi",)
+
+
+def quantities(items: Items) -> dict[str, Quantity]:
+    """fidelity/stoi, a number that is at most 1."""
+    return {"fidelity/stoi": Quantity("", "high")}
+
+
+def score(items: Items) -> dict[str, Scored]:
+    """One row per item, meaned over channels.  Raises Unscored when the rate is not known."""
+    import numpy as np
+    from pystoi import stoi
+
+    from audioml.metrics._audio import signal_by_signal
+
+    if items.rate is None:
+        raise Unscored("STOI needs the sampling rate, which the data does not state")
+
+    def one(target: np.ndarray, output: np.ndarray) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            try:
+                return float(stoi(target, output, items.rate))
+            except (RuntimeWarning, ValueError, IndexError):  # an AxisError when not one frame is left
+                raise Unscored("STOI: less than 30 frames of speech") from None
+
+    return {"fidelity/stoi": signal_by_signal(items, one)}
