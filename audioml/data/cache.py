@@ -1,0 +1,128 @@
+"""The tape: every recording of a corpus, decoded once into one memory-mapped int16 file with an index.
+
+It lies in `data.cache` (else ``$AUDIOML_CACHE``, else ``~/.cache/audioml``) under ``tapes/KEY``, where KEY hashes the
+recordings' paths, sizes and times, the rate and the channels.  A tape is written to a temporary folder and renamed, under
+a lock, so that two processes may start together and a killed one leaves nothing that is taken for a tape.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from audioml.data.audio import BadAudio, decode
+from audioml.data.table import Source
+from audioml.data.tape import SEGMENT, Tape
+from audioml.errors import RequestError, RunError
+
+VERSION = 1
+_CHUNK = 64  # recordings decoded ahead of the writer: bounds memory
+
+
+def cache_folder(cache: str | os.PathLike[str] | None) -> Path:
+    """Where decoded audio lies: `cache`, else ``$AUDIOML_CACHE``, else ``~/.cache/audioml``."""
+    return Path(cache or os.environ.get("AUDIOML_CACHE") or Path.home() / ".cache" / "audioml").expanduser()
+
+
+def open_tape(sources: Sequence[Source], *, where: str, root: str, rate: int, channels: int, cache: str | None) -> Tape:
+    """The tape of `sources`, built if it is not there yet (with a progress bar when that takes more than a second).
+
+    Raises RequestError when the cache folder cannot be written, RunError when the disk is full.
+    """
+    facts = [VERSION, rate, channels, root, [[s.name, s.stamp] for s in sources]]
+    key = hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    folder = cache_folder(cache) / "tapes"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{key}.lock"):
+            if not _whole(folder / key):
+                _build(folder, key, sources, where, rate, channels)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(
+                f"the disk is full: no room in {folder} for the decoded audio of {where}; "
+                f"free some space or name another folder with data.cache=DIR"
+            ) from error
+        raise RequestError(
+            f"the cache folder {folder} cannot be written ({error.strerror or error}); name another one with data.cache=DIR"
+        ) from error
+    return Tape(folder / key)
+
+
+def _whole(tape: Path) -> bool:
+    """True when the samples are all there; a damaged tape is built again."""
+    try:
+        stated = json.loads((tape / "tape.json").read_text())["bytes"]
+        return (tape / "index.npz").is_file() and (tape / "samples.i16").stat().st_size == stated
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _build(folder: Path, key: str, sources: Sequence[Source], where: str, rate: int, channels: int) -> None:
+    for left in folder.glob(f"{key}*"):  # what a killed process left, or a damaged tape; we hold the lock
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    temp = folder / f"{key}.tmp"
+    temp.mkdir()
+    try:
+        _write(temp, sources, where, rate, channels)
+        os.replace(temp, folder / key)
+    except BaseException:
+        shutil.rmtree(temp, ignore_errors=True)
+        raise
+
+
+def _write(temp: Path, sources: Sequence[Source], where: str, rate: int, channels: int) -> None:
+    lengths, scales, energies, hashes, skipped = [], [], [], [], []
+    bar = tqdm(total=len(sources), desc=f"decoding {where}", unit="file", delay=1.0, leave=False)
+    with open(temp / "samples.i16", "wb") as out, ThreadPoolExecutor(os.cpu_count() or 1) as pool, bar:
+        for at in range(0, len(sources), _CHUNK):
+            chunk = sources[at : at + _CHUNK]
+            for source, (x, scale, reason) in zip(chunk, pool.map(lambda s: _try(s, rate, channels), chunk), strict=True):
+                if reason:
+                    skipped.append({"file": source.name, "reason": reason})
+                out.write(x.tobytes())
+                lengths.append(len(x))
+                scales.append(scale)
+                energies.append(cumulative(x, scale))
+                hashes.append(hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest())
+                bar.update()
+        out.flush()
+        os.fsync(out.fileno())
+    starts = np.cumsum([0, *lengths])
+    first = np.cumsum([0, *map(len, energies)])
+    np.savez(
+        temp / "index.npz",
+        start=starts[:-1],
+        length=np.asarray(lengths, np.int64),
+        scale=np.asarray(scales, np.float32),
+        first=first[:-1],
+        energy=np.concatenate(energies) if energies else np.zeros(0),
+    )
+    facts = {"rate": rate, "channels": channels, "bytes": int(starts[-1]) * 2 * channels, "hashes": hashes, "skipped": skipped}
+    (temp / "tape.json").write_text(json.dumps(facts))
+
+
+def _try(source: Source, rate: int, channels: int) -> tuple[np.ndarray, float, str]:
+    try:
+        return *decode(source.open(), rate, channels), ""
+    except BadAudio as error:
+        return np.zeros((0, channels), np.int16), 1.0, str(error)
+
+
+def cumulative(x: np.ndarray, scale: float) -> np.ndarray:
+    """Energy [segments + 1] (sum of squares, mean over channels) up to each boundary of SEGMENT samples of x [T, C]."""
+    power = (x.astype(np.float64) ** 2).mean(axis=1) * scale**2
+    edges = np.arange(0, len(power), SEGMENT)
+    sums = np.add.reduceat(power, edges) if len(power) else np.zeros(0)
+    return np.concatenate([[0.0], np.cumsum(sums)])

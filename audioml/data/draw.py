@@ -1,0 +1,97 @@
+"""Random choices of a training batch, all vectorised and all from (seed, step)."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from audioml.data.tape import Tape
+
+TRIES = 4  # crops compared when silent ones are to be avoided
+SILENT = 1e-3  # a crop with less than this share (-30 dB) of its recording's mean power counts as silent
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where each row of a batch reads and writes: `start` in the recording, `offset` in the batch, `valid` samples."""
+
+    start: np.ndarray
+    offset: np.ndarray
+    valid: np.ndarray
+
+    @property
+    def n(self) -> np.ndarray:
+        """Valid steps [R]: all that lies behind them is padding (what lies before is silence that counts)."""
+        return (self.offset + self.valid).astype(np.int64)
+
+
+def rows_for(seed: int, step: int, items: int, count: int, stream: int = 0) -> np.ndarray:
+    """Which of `count` clips the batch of `step` holds: epoch after epoch in a new order, each clip once per epoch."""
+    place = step * items + np.arange(items, dtype=np.int64)
+    epochs = place // count
+    out = np.empty(items, np.int64)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        out[here] = _order(seed, int(epoch), count, stream)[place[here] % count]
+    return out
+
+
+@functools.lru_cache(maxsize=64)
+def _order(seed: int, epoch: int, count: int, stream: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch, 7919, stream]).permutation(count)
+
+
+def random_window(rng: np.random.Generator, length: np.ndarray, steps: np.ndarray | int) -> Window:
+    """A uniform crop of `steps` out of `length` samples; a shorter recording lies whole, at a uniform offset."""
+    room = length - steps
+    spot = rng.random(len(length))
+    start = np.where(room > 0, np.floor(spot * (room + 1)), 0).astype(np.int64)
+    offset = np.where(room < 0, np.floor(spot * (1 - room)), 0).astype(np.int64)
+    return Window(start, offset, np.minimum(length, steps))
+
+
+def whole_window(length: np.ndarray) -> Window:
+    """All of every recording, from the first sample on."""
+    zero = np.zeros(len(length), np.int64)
+    return Window(zero, zero, length)
+
+
+def loud_window(rng: np.random.Generator, tape: Tape, file: np.ndarray, steps: int) -> Window:
+    """`random_window`, but the first of a few crops that is not silent by the energy index (else the loudest)."""
+    length = tape.length[file]
+    room = np.maximum(length - steps, 0)
+    start = np.floor(rng.random((len(file), TRIES)) * (room + 1)[:, None]).astype(np.int64)
+    valid = np.minimum(length, steps)
+    each = np.broadcast_to(file[:, None], start.shape)
+    energy = tape.energy(each, start, start + valid[:, None])
+    mean = tape.energy(file, np.zeros_like(length), length) / np.maximum(length, 1)
+    loud = energy > (SILENT * mean * valid)[:, None]
+    best = np.where(loud.any(1), loud.argmax(1), energy.argmax(1))
+    offset = np.floor(rng.random(len(file)) * (np.maximum(steps - length, 0) + 1)).astype(np.int64)
+    return Window(start[np.arange(len(file)), best], offset, valid)
+
+
+def decibels(rng: np.random.Generator, low: float, high: float, count: int) -> np.ndarray:
+    """Amplitude factors whose level is uniform between `low` and `high` dB."""
+    return 10 ** (rng.uniform(low, high, count) / 20)
+
+
+def stretch(x: np.ndarray, factor: np.ndarray, steps: int) -> np.ndarray:
+    """Read x [R, C, N] at `factor[r]` times its speed: [R, C, steps] by cubic (Catmull-Rom) interpolation."""
+    at = np.arange(steps) * factor[:, None]
+    left = np.minimum(at.astype(np.int64), x.shape[-1] - 1)
+    t = (at - left).astype(np.float32)[:, None]
+    a, b, c, d = (np.take_along_axis(x, np.clip(left + k, 0, x.shape[-1] - 1)[:, None], axis=2) for k in (-1, 0, 1, 2))
+    return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+
+
+def mix_at(clean: np.ndarray, noise: np.ndarray, snr_db: np.ndarray) -> np.ndarray:
+    """clean + noise [R, C, T], the noise scaled so that clean/noise energy is `snr_db`; silence on either side adds as is."""
+    signal = np.einsum("rct,rct->r", clean, clean)
+    other = np.einsum("rct,rct->r", noise, noise)
+    both = (signal > 0) & (other > 0)
+    ratio = np.where(both, signal, 1.0) / np.where(both, other, 1.0)
+    gain = np.where(both, np.sqrt(ratio * 10 ** (-snr_db / 10)), 1.0)
+    return clean + noise * gain.astype(np.float32)[:, None, None]

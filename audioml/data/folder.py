@@ -1,0 +1,122 @@
+"""data=folder: any folder of recordings (a Hugging Face audiofolder, plain files, stems in folders)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from audioml.data.ports import Binding, bind_ports, fill
+from audioml.data.splits import assign
+from audioml.data.table import MIXES, Table, read_table, with_pattern
+from audioml.errors import RequestError
+from audioml.kinds import Stems, Wave, World
+from audioml.parts import Corpus, Prepared, Task
+
+
+class Folder(Corpus):
+    """A folder of recordings on this machine.
+
+    `path` the folder; `rate` Hz and `channels` of everything it gives; `cache` where decoded audio lies;
+    `columns` {port: column} where the names do not say it; `name_pattern` named groups of file names as further columns;
+    `split_column`, or `fold_column` with `test_fold` and `valid_fold`; `text` "raw" or "words" (lower case, no
+    punctuation); `gain_db`, `speed`, `remix`, `snr` augment the training crops; `max_bad` the share of unusable files
+    that is borne.  RequestError for a request the folder cannot meet, RunError where too much of it is unusable.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        rate: int,
+        channels: int,
+        cache: str | None,
+        columns: dict[str, str],
+        name_pattern: str | None,
+        split_column: str,
+        fold_column: str | None,
+        test_fold: str | int | None,
+        valid_fold: str | int | None,
+        text: Literal["raw", "words"],
+        gain_db: float,
+        speed: float,
+        remix: float,
+        snr: list[float],
+        max_bad: float,
+    ) -> None:
+        self.path, self.rate, self.channels, self.cache = path, rate, channels, cache
+        self.columns, self.name_pattern, self.text, self.max_bad = dict(columns), name_pattern, text, max_bad
+        self.splitting = {
+            "split_column": split_column,
+            "fold_column": fold_column,
+            "test_fold": test_fold,
+            "valid_fold": valid_fold,
+        }
+        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr)}
+        check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr)
+
+    def provides(self, task: Task) -> dict[str, World]:
+        """Port -> world kind, from names and metadata alone."""
+        table, binding = self._bound(task)
+        self._splits(table)
+        return fill(binding, table.rows, self.text)
+
+    def prepare(self, task: Task) -> Prepared:
+        """Decode into the cache (once) and split."""
+        from audioml.data.clips import Augment, prepare_clips
+
+        table, binding = self._bound(task)
+        splits, note = self._splits(table)
+        return prepare_clips(
+            table,
+            binding,
+            fill(binding, table.rows, self.text),
+            splits,
+            note=note,
+            rate=self.rate,
+            channels=self.channels,
+            cache=self.cache,
+            max_bad=self.max_bad,
+            text=self.text,
+            augment=Augment(**self.augment),
+        )
+
+    def table(self, task: Task) -> Table:
+        """The rows, before anything is decoded."""
+        if not self.path:
+            raise RequestError("data=folder needs data.path=DIR, a folder with audio files or with a metadata.csv")
+        parallel = any(isinstance(world, Wave | Stems) for world in task.outputs.values())
+        return with_pattern(read_table(self.path, parallel=parallel, mixes=(*MIXES, *task.inputs)), self.name_pattern)
+
+    def _bound(self, task: Task) -> tuple[Table, Binding]:
+        table = self.table(task)
+        bound = bind_ports(task, table.columns, self.columns, table.where, rate=self.rate, channels=self.channels)
+        return table, bound
+
+    def _splits(self, table: Table) -> tuple[list[str | None], str]:
+        return assign(table.rows, table.columns, table.names(), **self.splitting, where=table.where)
+
+
+def check(**settings: object) -> None:
+    """RequestError for a setting outside its range; the same for every corpus."""
+    for name, value in settings.items():
+        fine, wanted = _RANGES[name]
+        if not fine(value):
+            raise RequestError(f"data.{name}={value} should be {wanted}")
+
+
+def _range(pair: object) -> bool:
+    return len(pair) == 2 and pair[0] <= pair[1]  # type: ignore[arg-type, index]
+
+
+_RANGES = {
+    "rate": (lambda v: 1000 <= v <= 384000, "between 1000 and 384000 Hz"),
+    "channels": (lambda v: 1 <= v <= 64, "1 (mono) or the number of channels of the files"),
+    "max_bad": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
+    "speed": (lambda v: 0 <= v < 0.9, "a range between 0 and 0.9 (0.1: from 0.9 to 1.1 times)"),
+    "remix": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
+    "snr": (_range, "[low, high] in dB"),
+    "level_db": (_range, "[low, high] in dB"),
+    "seconds": (lambda v: v > 0, "more than 0"),
+    "valid_items": (lambda v: v >= 1, "at least 1"),
+    "test_items": (lambda v: v >= 1, "at least 1"),
+    "items": (lambda v: v is None or v >= 3, "at least 3, or null for all"),
+}

@@ -1,0 +1,201 @@
+"""What lies in a folder, as rows of strings: a Hugging Face audiofolder, plain files, or stems in folders.
+
+Light: csv, json and pathlib only.  A file name read from metadata is untrusted and must stay inside its folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from audioml.data.splits import split_named, split_of_path
+from audioml.errors import RequestError
+
+EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
+MIXES = ("mix", "mixture")
+SUFFIX = "_file_name"
+METADATA = ("metadata.csv", "metadata.jsonl")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One recording: `name` as reports show it, `stamp` changes when it does, `open` gives a path or its bytes."""
+
+    name: str
+    stamp: str
+    open: Callable[[], Path | BytesIO]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of strings.  ``file_name`` and every ``*_file_name`` are keys of recordings, "" where a row has none."""
+
+    where: str
+    rows: tuple[dict[str, str], ...]
+    columns: tuple[str, ...]
+    root: Path
+
+    def source(self, key: str) -> Source:
+        """The recording a cell names; a missing file is found out when it is read, so that it can be counted."""
+        path = self.root / key
+        try:
+            stat = path.stat()
+            stamp = f"{stat.st_size}:{stat.st_mtime_ns}"
+        except OSError:
+            stamp = "missing"
+        return Source(key, stamp, lambda: path)
+
+    def names(self) -> list[str]:
+        """Each row's main recording: ``file_name``, else the first recording it has, else its place in the table."""
+        audio = ["file_name", *audio_columns(self.columns)]
+        return [next((row[c] for c in audio if row.get(c)), f"row {i}") for i, row in enumerate(self.rows)]
+
+
+def audio_columns(columns: Iterable[str]) -> list[str]:
+    """The columns ``*_file_name``, in the table's order."""
+    return [name for name in columns if name.endswith(SUFFIX)]
+
+
+def inside(name: str, where: str) -> str:
+    """`name` with forward slashes, or RequestError when it is absolute or leaves the folder."""
+    posix = PurePosixPath(os.path.normpath(name.replace("\\", "/")))
+    if posix.is_absolute() or PureWindowsPath(name).drive or ".." in posix.parts or "\0" in name:
+        raise RequestError(f"{where} names the file '{name}', which lies outside its folder; only files inside it are read")
+    return str(posix)
+
+
+def read_table(path: str | os.PathLike[str], *, parallel: bool, mixes: tuple[str, ...] = MIXES) -> Table:
+    """The table of a folder.
+
+    With metadata (at the root or in its sub-folders) that is the table.  Without, `parallel` (a task whose output is
+    audio) looks for equal names in several folders; else every audio file is a row with its folder's name as `label`.
+    Raises RequestError for a missing folder, an empty one, and for files that leave the folder.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        what = "is a file, not a folder" if root.exists() else "does not exist"
+        raise RequestError(f"data.path={path} {what}; give a folder with audio files or with a metadata.csv")
+    found = _metadata(root)
+    rows = [row for file in found for row in read_metadata(file, root)] if found else _plain(root, parallel, mixes)
+    if not rows:
+        raise RequestError(f"data.path={path} holds no audio: no metadata.csv and no file of {', '.join(EXTENSIONS)}")
+    columns = tuple(dict.fromkeys(name for row in rows for name in row))
+    return Table(str(path), tuple(rows), columns, root)
+
+
+def _metadata(root: Path) -> list[Path]:
+    at_root = [root / name for name in METADATA if (root / name).is_file()]
+    if at_root:
+        return at_root[:1]
+    folders = sorted(p for p in root.iterdir() if p.is_dir())
+    return [folder / name for folder in folders for name in METADATA if (folder / name).is_file()]
+
+
+def read_metadata(file: Path, root: Path) -> list[dict[str, str]]:
+    """Rows of a metadata.csv or .jsonl; recordings become relative to `root`.  RequestError for unreadable text."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        raw = _jsonl(text) if file.suffix == ".jsonl" else list(csv.DictReader(text.splitlines(keepends=True)))
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise RequestError(f"{file} cannot be read as {file.suffix[1:]} in UTF-8: {error}") from error
+    below = file.parent.relative_to(root)
+    rows = []
+    for record in raw:
+        row = {str(k): _text(v) for k, v in record.items() if k is not None}
+        for column in [c for c in row if c == "file_name" or c.endswith(SUFFIX)]:
+            row[column] = str(PurePosixPath(below.as_posix()) / inside(row[column], str(file))) if row[column] else ""
+        rows.append(row)
+    if raw and not any(c == "file_name" or c.endswith(SUFFIX) for c in rows[0]):
+        raise RequestError(f"{file} has no column 'file_name'; its columns are {', '.join(rows[0])}")
+    return rows
+
+
+def _jsonl(text: str) -> list[dict]:
+    records = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if not all(isinstance(record, dict) for record in records):
+        raise json.JSONDecodeError("each line must be an object", text[:80], 0)
+    return records
+
+
+def _text(value: object) -> str:
+    return "" if value is None else value.strip() if isinstance(value, str) else str(value)
+
+
+def audio_files(root: Path) -> list[str]:
+    """Audio files below `root`, sorted, as relative posix paths; folders that begin with '.' or '_' are passed over."""
+    found: list[str] = []
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders[:] = sorted(f for f in folders if f[0] not in "._")
+        at = Path(folder).relative_to(root)
+        found += [(at / f).as_posix() for f in files if f.lower().endswith(EXTENSIONS) and f[0] != "."]
+    return sorted(found)
+
+
+def _plain(root: Path, parallel: bool, mixes: tuple[str, ...]) -> list[dict[str, str]]:
+    files = audio_files(root)
+    return _parallel(files, mixes) if parallel else [_single(root, file) for file in files]
+
+
+def _single(root: Path, file: str) -> dict[str, str]:
+    row = {"file_name": file}
+    folder = PurePosixPath(file).parent.name
+    if folder and not split_named(folder):
+        row["label"] = folder
+    text = _transcripts(str((root / file).parent)).get(PurePosixPath(file).stem)
+    return row | ({"transcript": text} if text else {})
+
+
+_seen: dict[str, dict[str, str]] = {}
+
+
+def _transcripts(folder: str) -> dict[str, str]:
+    """LibriSpeech's ``*.trans.txt`` beside the files: lines of ``ID WORDS``."""
+    if folder not in _seen:
+        lines = [line for file in sorted(Path(folder).glob("*.trans.txt")) for line in file.read_text("utf-8").splitlines()]
+        _seen.clear()  # folders come in order: only the last one is asked for again
+        _seen[folder] = dict(line.split(" ", 1) for line in lines if " " in line)
+    return _seen[folder]
+
+
+def _parallel(files: list[str], mixes: tuple[str, ...]) -> list[dict[str, str]]:
+    """FOLDER/name (one folder per signal) or, where files are called mix, drums …, song/SIGNAL (as MUSDB18 has it)."""
+    by_song = any(PurePosixPath(file).stem in mixes for file in files)
+    songs: dict[tuple[str | None, str], dict[str, str]] = {}
+    for file in files:
+        path = PurePosixPath(file)
+        parts = [part for part in path.parts[:-1] if not split_named(part)]
+        signal = path.stem if by_song else parts[0] if parts else ""
+        key = "/".join(parts) if by_song else "/".join([*parts[1:], path.stem])
+        songs.setdefault((split_of_path(file), key), {})[f"{signal}{SUFFIX}" if signal else "file_name"] = file
+    return [{**row, "song": key} for (_, key), row in sorted(songs.items(), key=lambda item: (item[0][0] or "", item[0][1]))]
+
+
+def with_pattern(table: Table, pattern: str | None) -> Table:
+    """`table` with the named groups of `pattern`, searched in each row's file name, as further columns.
+
+    ``(?P<speaker>.+)_nohash_`` gives every row a speaker.  Raises RequestError for a pattern that is not one, has no
+    named group, or matches no file name.
+    """
+    if pattern is None:
+        return table
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise RequestError(f"data.name_pattern={pattern} is not a regular expression: {error}") from error
+    if not regex.groupindex:
+        raise RequestError(f"data.name_pattern={pattern} needs named groups such as (?P<speaker>[^_]+)")
+    names = [PurePosixPath(name).name for name in table.names()]
+    found = [regex.search(name) for name in names]
+    if not any(found):
+        raise RequestError(f"data.name_pattern={pattern} matches no file name of {table.where}, e.g. '{names[0]}'")
+    rows = tuple(
+        row | {k: v or "" for k, v in match.groupdict().items()} if match else row
+        for row, match in zip(table.rows, found, strict=True)
+    )
+    return Table(table.where, rows, tuple(dict.fromkeys([*table.columns, *regex.groupindex])), table.root)

@@ -1,0 +1,109 @@
+"""Reading the tape: a whole batch of crops in one vectorised copy, and energies without touching a sample.
+
+Measured on one core, 1 s crops at 16 kHz in batches of 16: this gather about 10 us a crop, the same loop compiled by numba
+23 us, per-item slices 13-19 us, soundfile's seek in a FLAC 500 us.  So numpy it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+SEGMENT = 256  # samples per entry of the energy index
+
+
+class Tape:
+    """Decoded recordings of one corpus, memory-mapped.
+
+    `length` [files] samples, `scale` [files], `hashes` of each recording's samples, `skipped` [{"file", "reason"}]
+    (a skipped recording has length 0).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        facts = json.loads((folder / "tape.json").read_text())
+        index = np.load(folder / "index.npz")
+        self.folder = folder
+        self.rate: int = facts["rate"]
+        self.channels: int = facts["channels"]
+        self.hashes: list[str] = facts["hashes"]
+        self.skipped: list[dict[str, str]] = facts["skipped"]
+        self.length: np.ndarray = index["length"]
+        self.scale: np.ndarray = index["scale"]
+        self._start: np.ndarray = index["start"]
+        self._first: np.ndarray = index["first"]
+        self._energy: np.ndarray = index["energy"]
+        self._samples = self._map(folder / "samples.i16")
+
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return Tape, (self.folder,)  # another process maps the file again instead of receiving a copy
+
+    @staticmethod
+    def _map(file: Path) -> np.ndarray:
+        if not file.stat().st_size:
+            return np.zeros(0, np.int16)
+        return np.asarray(np.memmap(file, np.int16, "r"))  # a plain view: memmap's own indexing costs more than the copy
+
+    def fingerprint(self) -> str:
+        """Hash of the decoded int16 samples of every recording, in order, with the rate and the channels."""
+        facts = [self.rate, self.channels, self.hashes, [round(float(s), 12) for s in self.scale]]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def gather(
+        self,
+        file: np.ndarray,
+        start: np.ndarray,
+        steps: int,
+        *,
+        offset: np.ndarray | int = 0,
+        valid: np.ndarray | None = None,
+        gain: np.ndarray | float = 1.0,
+    ) -> np.ndarray:
+        """Float crops [R, C, steps]: row r holds `valid[r]` samples of `file[r]` from `start[r]`, placed at `offset[r]`.
+
+        The rest is zero, and so is a row whose file is -1 (a stem the song lacks).  `valid` None: `steps` everywhere.
+        """
+        file = np.asarray(file)
+        silent = file < 0
+        safe = np.where(silent, 0, file)
+        offset = np.broadcast_to(np.asarray(offset), file.shape)
+        valid = np.full(file.shape, steps) if valid is None else np.where(silent, 0, valid)
+        base = self._start[safe] + start - offset
+        out = self._windows(base, steps)
+        out *= np.where(silent, 0, self.scale[safe] * np.asarray(gain)).astype(np.float32)[:, None, None]
+        for r in np.flatnonzero((offset > 0) | (offset + valid < steps)):  # rows that are shorter than the window
+            out[r, :, : offset[r]] = 0
+            out[r, :, offset[r] + valid[r] :] = 0
+        return out
+
+    def _windows(self, base: np.ndarray, steps: int) -> np.ndarray:
+        """Raw int16 values as float32 [R, C, steps]; `base` may reach over either end of the tape."""
+        c, total = self.channels, len(self._samples) // self.channels
+        if total >= steps and (base >= 0).all() and (base <= total - steps).all():
+            rows = sliding_window_view(self._samples, steps * c)[base * c]
+        else:
+            rows = np.zeros((len(base), steps * c), np.int16)
+            for r, b in enumerate(base):  # only near the ends of the tape
+                lo, hi = max(0, int(b)), min(total, int(b) + steps)
+                if hi > lo:
+                    rows[r, (lo - b) * c : (hi - b) * c] = self._samples[lo * c : hi * c]
+        if c == 1:
+            return rows.astype(np.float32)[:, None]
+        return np.ascontiguousarray(rows.reshape(len(base), steps, c).transpose(0, 2, 1), np.float32)
+
+    def energy(self, file: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        """Sum of squares of samples start..stop (mean over channels), from the index; linear inside a segment."""
+        return self._upto(file, stop) - self._upto(file, start)
+
+    def _upto(self, file: np.ndarray, at: np.ndarray) -> np.ndarray:
+        at = np.clip(at, 0, self.length[file])
+        segment = at // SEGMENT
+        size = np.maximum(np.minimum(SEGMENT, self.length[file] - segment * SEGMENT), 1)
+        left = self._first[file] + segment
+        right = np.minimum(left + 1, len(self._energy) - 1)
+        return self._energy[left] + np.where(
+            at > segment * SEGMENT, (self._energy[right] - self._energy[left]) * (at - segment * SEGMENT) / size, 0.0
+        )
