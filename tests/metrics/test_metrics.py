@@ -46,7 +46,7 @@ WORLDS = {"clean": Wave(1, RATE)}
 
 
 def test_the_folder_is_the_list_and_every_metric_has_the_shape():
-    assert {"si_sdr", "sdr", "pesq", "stoi", "spectral", "accuracy", "f1", "wer"} <= set(available())
+    assert {"si_sdr", "sdr", "pesq", "stoi", "spectral_distance", "accuracy", "f1", "wer"} <= set(available())
     for name in available():
         module = metric(name)
         assert module.JUDGES in ("audio", "text", "label") and isinstance(module.PACKAGES, tuple) and module.__doc__
@@ -98,7 +98,7 @@ def test_silent_target_is_left_out_and_silent_output_is_not():
     outputs = [{"clean": c.ports["noisy"].copy()} for c in clips]
     outputs[2]["clean"][:] = 0
     outputs[3]["clean"] = clips[3].ports["clean"]
-    scores = evaluate(task(["si_sdr", "spectral", "sdr"]), clips, outputs, worlds=WORLDS)
+    scores = evaluate(task(["si_sdr", "spectral_distance", "sdr"]), clips, outputs, worlds=WORLDS)
     assert scores.items["fidelity/si_sdr"][1] is None
     assert scores.items["fidelity/si_sdr"][2] == -60 and scores.items["fidelity/si_sdr"][3] == 100
     value = scores.values["fidelity/si_sdr"]
@@ -158,9 +158,9 @@ def test_spectral_distance_of_a_gain_is_the_gain_and_floors_what_is_not_heard():
     n = RATE // 2
     x = rng.standard_normal((1, n)).astype(np.float32)
     clips = [Clip("c", {"noisy": x, "clean": x})]
-    half = evaluate(task(["spectral"]), clips, [{"clean": x / 2}], worlds=WORLDS).values["fidelity/spectral_distance"].value
+    half = evaluate(task(["spectral_distance"]), clips, [{"clean": x / 2}], worlds=WORLDS).values["fidelity/spectral_distance"].value
     assert half == pytest.approx(20 * np.log10(2), rel=0.02)
-    near = evaluate(task(["spectral"]), clips, [{"clean": x + 1e-7}], worlds=WORLDS).values["fidelity/spectral_distance"].value
+    near = evaluate(task(["spectral_distance"]), clips, [{"clean": x + 1e-7}], worlds=WORLDS).values["fidelity/spectral_distance"].value
     assert near < 1e-3
 
 
