@@ -27,7 +27,9 @@ class Task:
     `metrics`            names of files in audioml/metrics/.
     `primary`            the value ("group/name") that ranks runs of this task.
     `prefers`            methods for `method=auto`, best first.
+    `models`             models for `model=auto`, best first.
     `baseline`, `ceiling` names of predictors in audioml/methods/trivial.py.
+    `whole_clips`        True where an output describes the whole clip, so that training may not crop it.
     """
 
     name: str
@@ -38,22 +40,21 @@ class Task:
     prefers: tuple[str, ...]
     baseline: str
     ceiling: str
-    hides: tuple[str, ...] = ()  # metrics that need more than this machine may have are simply left out of a plan
+    models: tuple[str, ...] = ()
+    whole_clips: bool = False
 
 
 class Representation:
     """Turns a world kind into a space and back.  A plain object: tensors it needs are made on the input's device.
 
     Class facts: `carries` (world kinds), `masks` (a product in the space is a filter in the world), `renders` (decodes back
-    to the world), `borrows` (what decode needs of an input of the same family, e.g. "phase"), `norm` ("none", "running"
-    or "clip": the last looks at the whole clip, so it cannot stream).
+    to the world), `borrows` (what decode needs of an input of the same family, e.g. "phase").
     """
 
     carries: tuple[type, ...] = ()
     masks: bool = False
     renders: bool = True
     borrows: str | None = None
-    norm: str = "none"
     block: int = 1  # samples that one step of the stream consumes and emits
     delay: int = 0  # samples by which decode lags encode in a stream (overlap-add tail)
 
@@ -69,13 +70,13 @@ class Representation:
         """Seq in the space -> world batch."""
         raise NotImplementedError
 
-    def encode_stream(self, world: World, batch: int) -> Any:
-        """An object whose ``push(x [B, C, k·block]) -> (frames, side)`` equals encode, frame by frame, or Misfit."""
-        raise Misfit(f"representation '{type(self).__name__.lower()}' has no streaming encoder")
+    def encode_step(self, x: Any, state: Any, world: World) -> tuple[Any, Any, Any]:
+        """x [B, C, k·block], state (None at the start) -> (k frames, side, state), equal to encode; or Misfit."""
+        raise Misfit(f"representation '{self.name}' has no streaming encoder")
 
-    def decode_stream(self, world: World, batch: int) -> Any:
-        """An object whose ``push(frames, side) -> [B, C, k·block]`` equals decode delayed by `delay` samples, or Misfit."""
-        raise Misfit(f"representation '{type(self).__name__.lower()}' has no streaming decoder")
+    def decode_step(self, y: Any, side: Any, state: Any, world: World) -> tuple[Any, Any]:
+        """k frames, their side, state -> (wave of k·block samples, state), equal to decode but `delay` later; or Misfit."""
+        raise Misfit(f"representation '{self.name}' has no streaming decoder")
 
     def _check(self, world: World) -> None:
         if not isinstance(world, self.carries):
@@ -92,13 +93,14 @@ class Representation:
 class Flow:
     """Which stream the network runs over and what it must emit.
 
-    `x` input space of the network, `emit` the space of its head, `needs` the traffic a model must allow,
-    `sources` how many outputs share the head (stems).
+    `x` input space of the network, `emit` the space of its head, `needs` the traffic a model must allow, `pool` whether
+    one emission stands for the whole clip.
     """
 
     x: Space
     emit: Space
     needs: frozenset[str] = frozenset({"aligned"})
+    pool: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,260 @@
+"""From a composed configuration to a Request: names and types checked, `auto` chosen, everything planned.  No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from audioml import shelf
+from audioml.errors import Misfit, RequestError, did_you_mean
+from audioml.kinds import Label, Stems, Text, Wave, World
+from audioml.parts import Corpus, Method, Representation, Task
+from audioml.plan import ModelChoice, Plan, plan
+
+AXES = ("task", "representation", "model", "method")
+# what the matrix assumes of data that nobody has named yet
+GENERIC: dict[type, World] = {
+    Wave: Wave(1, 16000), Stems: Stems(("a", "b"), 1, 16000), Text: Text(" abc"), Label: Label(("a", "b", "c")),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run that can be started: every name chosen, every setting checked, the plan made."""
+
+    names: Mapping[str, str]
+    settings: Mapping[str, Mapping[str, Any]]
+    plan: Plan
+    corpus: Corpus
+    learning_rate: float
+    chosen: tuple[str, ...]
+    ports: Mapping[str, str]
+    seed: int
+    name: str | None
+    outputs: str
+
+    def axes(self) -> dict[str, Any]:
+        """The axes of record.json."""
+        return {
+            "task": self.names["task"],
+            "row": self.names["model"],
+            "representation": self.plan.representations(),
+            "model": self.names["model"],
+            "method": self.names["method"],
+            "data": self.names["data"],
+            "recipe": None,
+            "preset": self.names["preset"],
+            "seed": self.seed,
+        }
+
+    def sentence(self) -> str:
+        """Every axis with its choice, and who chose it."""
+        said = [f"{a}={self.names[a]}" + (" (auto)" if a in self.chosen else "") for a in (*AXES, "data", "preset")]
+        return " ".join(said) + f" seed={self.seed}"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is fixed while the planner looks for the rest."""
+
+    task: Task
+    worlds: Mapping[str, World]
+    user: Mapping[str, Mapping[str, Any]]
+    ports: Mapping[str, str]
+    preset: str
+
+    def representations(self, name: str) -> dict[str, Representation]:
+        """Port -> representation: audio takes `name`, the rest the first that carries its kind, ports.NAME wins."""
+        made: dict[str, Representation] = {}
+
+        def get(which: str) -> Representation:
+            if which not in made:
+                user = self.user.get("representation", {}) if which == name else {}
+                made[which] = shelf.make("representation", which, user, self.preset)
+            return made[which]
+
+        out, used = {}, False
+        asked = {**self.task.inputs, **self.task.outputs}
+        for port, world in asked.items():
+            if port in self.ports:
+                out[port] = get(self.ports[port])
+            elif world.family == "audio":
+                out[port], used = get(name), True
+            else:
+                out[port] = get(default_representation(type(world)))
+        if not used and not any(p in self.ports for p in asked):
+            raise Misfit(f"task '{self.task.name}' has no audio for representation '{name}'")
+        return out
+
+    def model(self, name: str) -> tuple[ModelChoice, dict[str, Any]]:
+        """The model as the planner knows it, and its reserved keys."""
+        keys, reserved = shelf.settings("model", name, self.user.get("model", {}), self.preset)
+        facts = shelf.declaration(reserved["_target_"]).facts
+        return ModelChoice(name, reserved["_target_"], facts["takes"], facts["traffic"], keys), reserved
+
+    def method(self, name: str) -> Method:
+        """The method with its settings."""
+        return shelf.make("method", name, self.user.get("method", {}), self.preset)
+
+    def plan(self, pick: Mapping[str, str]) -> Plan:
+        """Raises Misfit with the bare reason."""
+        return plan(
+            self.task, self.worlds, self.representations(pick["representation"]), self.model(pick["model"])[0],
+            self.method(pick["method"]),
+        )
+
+
+def default_representation(kind: type) -> str:
+    """The first representation whose class carries a world kind that is no audio."""
+    for name in shelf.parts("representation"):
+        if kind in shelf.make("representation", name).carries:
+            return name
+    raise Misfit(f"no representation carries {kind.__name__}")
+
+
+def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
+    """`cfg`: the composed configuration as plain containers; `names`: axis -> chosen name.  Raises RequestError, Misfit."""
+    for group in shelf.GROUPS:
+        shelf.require(group, names[group])
+    user = {g: dict(cfg.get(g) or {}) for g in shelf.GROUPS}
+    preset = names["preset"]
+    preset_keys = check_preset(user["preset"], preset)
+    if not isinstance(cfg["seed"], int) or cfg["seed"] < 0:
+        raise RequestError(f"seed={cfg['seed']} should be a whole number, zero or more")
+    task: Task = shelf.make("task", names["task"], user["task"], preset)
+    ports = check_ports(cfg.get("ports") or {}, task)
+    corpus: Corpus = shelf.make("data", names["data"], user["data"], preset)
+    draft = Draft(task, {}, user, ports, preset)
+    check_named(draft, names)
+    draft = replace(draft, worlds=corpus.provides(task))
+    pick, made = choose(draft, names)
+    _, reserved = draft.model(pick["model"])
+    settings = {g: shelf.settings(g, pick.get(g, names[g]), user[g], preset)[0] for g in shelf.GROUPS}
+    return Request(
+        names={**names, **pick},
+        settings={**settings, "preset": preset_keys},
+        plan=made,
+        corpus=corpus,
+        learning_rate=float(reserved.get("learning_rate", 1e-3)),
+        chosen=tuple(a for a in AXES if names[a] == "auto"),
+        ports=ports,
+        seed=cfg["seed"],
+        name=cfg.get("name"),
+        outputs=str(cfg["outputs"]),
+    )
+
+
+def check_preset(user: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The preset's numbers; a preset has no part behind it, so its own file is the signature."""
+    said = {
+        "steps": int, "batch": int, "seconds": float, "validate_every": int, "patience": int,
+        "valid_items": int | None, "test_items": int | None,
+    }
+    keys = shelf.check(shelf.merged(shelf.load("preset", name), user), said, "preset", f"preset={name}")
+    for key in ("steps", "batch", "validate_every"):
+        if keys[key] < 1:
+            raise RequestError(f"preset.{key}={keys[key]} should be at least 1")
+    return keys
+
+
+def check_ports(ports: Mapping[str, Any], task: Task) -> dict[str, str]:
+    """`ports.NAME=REP` names a port of the task and a representation."""
+    have = (*task.inputs, *task.outputs)
+    for port, name in ports.items():
+        if port not in have:
+            raise RequestError(f"ports.{port} is not a port of task '{task.name}'{did_you_mean(port, have) or ';'} ports: {', '.join(have)}")
+        shelf.require("representation", str(name))
+    return dict(ports)
+
+
+def check_named(draft: Draft, names: Mapping[str, str]) -> None:
+    """Settings of what the user named, before any file of data is opened."""
+    if names["representation"] != "auto":
+        shelf.make("representation", names["representation"], draft.user["representation"], draft.preset)
+    if names["model"] != "auto":
+        draft.model(names["model"])
+    if names["method"] != "auto":
+        draft.method(names["method"])
+    for group in ("trainer", "logger"):
+        shelf.settings(group, names[group], draft.user[group], draft.preset)
+
+
+def choose(draft: Draft, names: Mapping[str, str]) -> tuple[dict[str, str], Plan]:
+    """The first combination, in order of preference, that fits; else a Misfit that says what single change would."""
+    first: tuple[dict[str, str], Misfit] | None = None
+    for pick in preferred(draft, names):
+        try:
+            return pick, draft.plan(pick)
+        except Misfit as misfit:
+            first = first or (pick, misfit)
+    assert first is not None
+    pick, misfit = first
+    raise explain(draft, pick, misfit)
+
+
+def preferred(draft: Draft, names: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Combinations of the open axes, best first: the task ranks models and methods, the model ranks representations."""
+    task = draft.task
+    models = unique(task.models, shelf.parts("model")) if names["model"] == "auto" else [names["model"]]
+    for model in models:
+        reserved = draft.model(model)[1]
+        methods = unique(reserved.get("methods", task.prefers)) if names["method"] == "auto" else [names["method"]]
+        for method in methods:
+            ranked = unique(reserved.get("representations", ()), shelf.parts("representation"))
+            for rep in ranked if names["representation"] == "auto" else [names["representation"]]:
+                yield {"task": names["task"], "representation": rep, "model": model, "method": method}
+
+
+def unique(*lists: Any) -> list[str]:
+    """All entries in order, each once."""
+    return list(dict.fromkeys(x for entries in lists for x in entries))
+
+
+def explain(draft: Draft, pick: Mapping[str, str], misfit: Misfit) -> Misfit:
+    """The reason, and what changing one axis alone would mend."""
+    lines = [" ".join(f"{a}={pick[a]}" for a in AXES) + f" do not fit: {misfit}."]
+    for axis in ("representation", "model", "method", "task"):
+        fine = list(alternatives(draft, pick, axis))
+        if fine:
+            lines.append(f"  change {axis} alone -> {', '.join(fine)}")
+    if len(lines) == 1:
+        lines.append("  no single change helps")
+    return Misfit("\n".join(lines))
+
+
+def alternatives(draft: Draft, pick: Mapping[str, str], axis: str) -> Iterator[str]:
+    """The names on one axis with which the rest of `pick` fits."""
+    clean = replace(draft, user={g: k for g, k in draft.user.items() if g != axis})
+    for name in shelf.parts(axis):
+        other = {**pick, axis: name}
+        here = clean
+        if axis == "task":
+            task = shelf.make("task", name)
+            here = replace(clean, task=task, worlds=generic_worlds(task), ports={})
+        try:
+            here.plan(other)
+        except Misfit:
+            continue
+        if name != pick[axis]:
+            yield name
+
+
+def generic_worlds(task: Task) -> dict[str, World]:
+    """Stand-ins for data nobody has named."""
+    return {p: GENERIC[type(w)] for p, w in {**task.inputs, **task.outputs}.items()}
+
+
+def matrix() -> Iterator[tuple[dict[str, str], Plan | Misfit]]:
+    """Every combination of task, representation, model and method with its plan, or why there is none."""
+    for task_name in shelf.parts("task"):
+        task = shelf.make("task", task_name)
+        draft = Draft(task, generic_worlds(task), {}, {}, "smoke")
+        for rep in shelf.parts("representation"):
+            for model in shelf.parts("model"):
+                for method in shelf.parts("method"):
+                    pick = {"task": task_name, "representation": rep, "model": model, "method": method}
+                    try:
+                        yield pick, draft.plan(pick)
+                    except Misfit as misfit:
+                        yield pick, misfit

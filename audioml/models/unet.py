@@ -1,0 +1,101 @@
+"""U-Net (Ronneberger et al. 2015; for spectrograms Jansson et al. 2017; with a recurrent bottleneck as CRN, Tan & Wang 2018)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audioml.kinds import Frames, Grid, Space, Tokens
+from audioml.nn.layers import Chain, Recurrent, TimeConv, make_norm
+from audioml.nn.network import Network
+
+
+class Unet(Network):
+    """Halves the bins of a Grid [B, width, F, N] `depth` times and back, with skips; time keeps its rate, so it can stream.
+
+    On Frames [B, width, N] the channels take the bins' place: see `_as_grid`.  `bottleneck` is `none`, `gru` or `bigru` over
+    all channels and bins of the narrowest layer.  With symbols to emit only the way down is built.
+    """
+
+    takes = ("Grid", "Frames")
+    traffic = ("aligned",)
+
+    def __init__(
+        self, inp: Space, out: Space, *, width: int, depth: int, growth: float, widest: int, kernel: list[int], causal: bool,
+        norm: Literal["batch", "frame", "global"], bottleneck: Literal["none", "gru", "bigru"], cells: int, layers: int,
+    ) -> None:
+        super().__init__(inp, out)
+        self.causal, self.kind, self.neck = causal, norm, bottleneck
+        self.flat = isinstance(inp, Frames)
+        self.bins = 64 if self.flat else inp.bins  # type: ignore[union-attr]
+        self.width = width * self.bins if self.flat else width
+        channels = [min(widest, round(width * growth**i)) for i in range(depth + 1)]
+        sizes = [self.bins]
+        for _ in range(depth):
+            sizes.append((sizes[-1] + 1) // 2)
+
+        def conv(a: int, b: int, stride: int = 1) -> Chain:
+            layer = TimeConv(a, b, (kernel[0], kernel[1]), causal=causal, bin_stride=stride)
+            return Chain(layer, make_norm(norm, b, 2), nn.PReLU())
+
+        self.down = nn.ModuleList([conv(a, b, 2) for a, b in zip(channels, channels[1:], strict=False)])
+        deepest = channels[-1] * sizes[-1]
+        if bottleneck != "none":
+            self.rnn = Recurrent("gru", deepest, cells, layers=layers, directions=2 if bottleneck == "bigru" else 1)
+            self.widen = nn.Conv1d(self.rnn.width, deepest, 1)
+        self.ups = not isinstance(out, Tokens)
+        self.up, self.merge = nn.ModuleList(), nn.ModuleList()
+        if self.ups:
+            for i in reversed(range(depth)):
+                odd = sizes[i] % 2
+                self.up.append(
+                    nn.ConvTranspose2d(channels[i + 1], channels[i], (kernel[0], 1), (2, 1), (kernel[0] // 2, 0), (1 - odd, 0))
+                )
+                self.merge.append(conv(2 * channels[i], channels[i]))
+        last = (channels[0], sizes[0]) if self.ups else (channels[-1], sizes[-1])
+        rate = inp.rate  # type: ignore[union-attr]
+        self.out = Frames(last[0] * last[1], rate) if self.flat else Grid(*last, rate)
+
+    def _as_grid(self, h: Tensor) -> Tensor:
+        """Frames [B, width·64, N] -> [B, width, 64, N]: the embedding learns an order of 64 "bins"."""
+        return h.unflatten(1, (-1, self.bins)) if self.flat else h
+
+    def _run(self, h: Tensor, n: Tensor | None, state: dict[str, Any] | None) -> tuple[Tensor, dict[str, Any] | None]:
+        """All frames (state None) or the next ones (state a dict, empty at the start)."""
+        new: dict[str, Any] = {}
+
+        def through(key: str, layer: Any, x: Tensor, *extra: Any) -> Tensor:
+            if state is None:
+                return layer(x, *extra)
+            x, new[key] = layer.step(x, state.get(key))
+            return x
+
+        x, skips = self._as_grid(h), []
+        for i, layer in enumerate(self.down):
+            skips.append(x)
+            x = through(f"down{i}", layer, x)
+        if self.neck != "none":
+            y = through("rnn", self.rnn, x.flatten(1, 2), *(() if state is not None else (n,)))
+            x = x + self.widen(y).view_as(x)
+        for i, (up, merge) in enumerate(zip(self.up, self.merge, strict=True)):
+            x = through(f"merge{i}", merge, torch.cat([F.relu(up(x)), skips.pop()], 1))
+        return (x.flatten(1, 2) if self.flat else x), (None if state is None else new)
+
+    def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:
+        """[B, width, F, N] -> the same layout."""
+        return self._run(h, n, None)[0]
+
+    def cannot_step(self) -> str:
+        """Steps when causal, without a norm over the clip, and with at most a one-way bottleneck."""
+        if self.kind == "global":
+            return "unet with norm=global averages over the whole clip; norm=frame or norm=batch streams"
+        if self.neck == "bigru":
+            return "unet with bottleneck=bigru reads the clip from its end; bottleneck=gru or none streams"
+        return "" if self.causal else "unet with causal=false looks at later frames; causal=true streams"
+
+    def step(self, h: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The next frames; the state holds each layer's past inputs and the bottleneck's cells."""
+        return self._run(h, None, state or {})  # type: ignore[return-value]

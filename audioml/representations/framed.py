@@ -1,0 +1,51 @@
+"""What waveform, STFT and mel share: a wave cut into left-padded, overlapping frames (audioml/dsp.py)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from audioml.errors import Misfit, RequestError
+from audioml.kinds import Seq, Stems, Wave
+from audioml.lazy import LazyModule
+from audioml.parts import Representation
+
+dsp = LazyModule("audioml.dsp")
+
+
+class Framed(Representation):
+    """Frames of `window` samples every `hop`; `block` is one hop, decode lags by window - hop samples."""
+
+    carries = (Wave, Stems)
+
+    def __init__(self, *, window: int, hop: int) -> None:
+        if hop < 1 or window < 2 * hop or window % hop:
+            raise RequestError(f"window={window} must be a multiple of hop={hop}, at least twice it")
+        self.window, self.hop = window, hop
+        self.block, self.delay = hop, window - hop
+
+    def rate(self, world: Wave | Stems) -> Fraction:
+        """Frames per second, exact."""
+        if world.rate is None:
+            raise Misfit(f"representation '{self.name}' needs the sampling rate, and the data left it open")
+        return Fraction(world.rate, self.hop)
+
+    @staticmethod
+    def signals(world: Wave | Stems) -> int:
+        """Audio signals side by side: channels, times stems."""
+        return (world.channels or 1) * (len(world.names or ()) if isinstance(world, Stems) else 1)
+
+    def frames(self, seq: Seq) -> Seq:
+        """[B, C, T] or [B, S, C, T] -> windowed frames [B, S·C, N, window] with their counts."""
+        x = seq.x.flatten(1, -2)
+        return Seq(dsp.frames_of(x, self.window, self.hop), dsp.frame_counts(seq.n, self.window, self.hop))
+
+    def wave(self, frames: Any, samples: int, lengths: Any, world: Wave | Stems) -> Seq:
+        """Frames [B, S·C, N, window] -> the world's wave, `samples` long."""
+        x = dsp.overlap_add(frames, self.window, self.hop, samples)
+        return Seq(unflatten(x, world), lengths)
+
+
+def unflatten(x: Any, world: Wave | Stems) -> Any:
+    """[B, S·C, T] -> [B, S, C, T] for Stems, unchanged for Wave."""
+    return x.unflatten(1, (len(world.names or ()), -1)) if isinstance(world, Stems) else x
