@@ -1,6 +1,6 @@
 """``python -m audioml.data.making ROOT SCALE SET…``: makes sets, tells its progress on stdout as lines of JSON.
 
-One line per news: {"set": name, "done": files made since the last line}, or {"error": sentence, "errno": number or null}.
+One line per news: {"done": work since the last line, in units of WEIGHTS}, or {"error": sentence, "errno": number or null}.
 When nobody reads any more (the parent died), writing fails and so this process ends by itself.
 """
 
@@ -12,7 +12,7 @@ import traceback
 from importlib import import_module
 from pathlib import Path
 
-from audioml.data.making import MAKERS, SCALES
+from audioml.data.making import MAKERS, SCALES, WEIGHTS
 
 
 def main(argv: list[str]) -> int:
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     for name in names:
         module, function = MAKERS[name].split(":")
         make = getattr(import_module(module), function)
-        make(root, scale, lambda k, name=name: print(json.dumps({"set": name, "done": k}), flush=True))
+        make(root, scale, lambda k, weight=WEIGHTS[name]: print(json.dumps({"done": k * weight}), flush=True))
     return 0
 
 

@@ -230,7 +230,8 @@ def make(root: Path, scale: Scale, tick: Tick) -> None:
     """Write root/chorales."""
     import numpy as np
 
-    columns = ("file_name", *(f"{s}_file_name" for s in STEMS), "split", "song", "metre", "instruments", "tempo", "notes", "beats")
+    audio = ("file_name", *(f"{stem}_file_name" for stem in STEMS))
+    columns = (*audio, "split", "song", "metre", "instruments", "tempo", "notes", "beats")
     splits = [split for split, count in zip(SPLITS, scale.chorales, strict=True) for _ in range(count)]
     with Shelf(root / "chorales", columns, README, tick) as shelf:
         for split, song in zip(splits, choose(len(splits)), strict=True):
@@ -240,4 +241,5 @@ def make(root: Path, scale: Scale, tick: Tick) -> None:
             write_csv(shelf.folder / f"notes/{song.name}.csv", ("stem", "onset", "offset", "pitch"), notes)
             write_csv(shelf.folder / f"beats/{song.name}.csv", ("time", "beat"), beats)
             tables = {"notes": f"notes/{song.name}.csv", "beats": f"beats/{song.name}.csv"}
-            shelf.row(file_name=shelf.audio(f"mix/{song.name}.flac", mix), split=split, song=song.name, **names, **tables, **facts)
+            names["file_name"] = shelf.audio(f"mix/{song.name}.flac", mix)
+            shelf.row(split=split, song=song.name, **names, **tables, **facts)

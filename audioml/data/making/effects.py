@@ -22,7 +22,8 @@ Kind = Callable[["np.random.Generator"], "np.ndarray"]
 README = """# Sound effects (made by audioml)
 Computed from formulas (damped modes, sweeps, bursts of noise); nothing was recorded.
 
-Columns: `file_name`, `split`, `category`. Each event has its own parameters. The kinds {test_only} occur only in the test split.
+Columns: `file_name`, `split`, `category`. Each event has its own parameters.
+The kinds {test_only} occur only in the test split.
 """
 
 

@@ -7,6 +7,7 @@ results say something about noise never trained on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,7 +163,7 @@ def fan(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def crackle(rng: np.random.Generator, n: int) -> np.ndarray:
     """A worn record or a fire: snaps of very different loudness over pink noise."""
-    snaps = ringing(sparks(rng, n, rng.uniform(15, 60), 1.0), rng.uniform(800, 3000), rng.uniform(0.001, 0.003))
+    snaps = ringing(sparks(rng, n, rng.uniform(15, 60), 0.7), rng.uniform(800, 3000), rng.uniform(0.001, 0.003))
     return unit(snaps) + rng.uniform(0.2, 0.6) * coloured(rng, n, 1)
 
 
@@ -219,8 +220,8 @@ def make_noise(root: Path, scale: Scale, tick: Tick) -> None:
     with Shelf(root / "noise", ("file_name", "split", "category"), readme, tick) as shelf:
         for split, count in zip(SPLITS, scale.noises, strict=True):
             clips = sorted((root / "speech" / split).rglob("*.flac"))
-            kinds = {**KINDS, **(TEST_ONLY if split == "test" else {}), "babble": lambda rng, n, clips=clips: babble(rng, n, clips)}
-            for name, kind in kinds.items():
+            crowd = {"babble": partial(babble, clips=clips)}
+            for name, kind in {**KINDS, **(TEST_ONLY if split == "test" else {}), **crowd}.items():
                 for index in range(count):
                     rng = draw("noise", split, name, index)
                     pcm = to_int16(fade(level(kind(rng, n), -23.0)))

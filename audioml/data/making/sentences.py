@@ -13,8 +13,8 @@ WORDS = (
 
 GRAMMAR = {
     "sentence": (
-        "please <move> the <colour> <thing> <place>|the <adjective> <animal> <went> <place>|<person> <saw> <many> <animals> <place>|"
-        "turn <switch> the <device> in the <room>|set the <device> to <many> <unit>|what time does the <vehicle> leave on <day>|"
+        "please <move> the <colour> <thing> <place>|the <adjective> <animal> <went> <place>|<person> <saw> <many> <animals>|"
+        "turn <switch> the <device> in the <room>|set the <device> to <many> <unit>|when does the <vehicle> leave on <day>|"
         "<person> <had> a <adjective> <thing> and a <colour> <thing>|it will be <weather> in the <part> on <day>|"
         "i would like <many> <foods> and a cup of <drink>|the <vehicle> to the <town> leaves at <number> o'clock|"
         "can you <move> the <thing> before <day>|we <heard> the <instrument> <place>|play some <adjective> music in the <room>|"

@@ -179,7 +179,9 @@ def make_sentences(root: Path, scale: Scale, tick: Tick) -> None:
     """Write root/speech: sentences with transcripts and phonemes."""
     espeak = Espeak()
     columns = ("file_name", "split", "speaker", "transcript", "phonemes")
-    about = "`file_name`, `split`, `speaker`, `transcript`, `phonemes` (CSV: phoneme in espeak-ng's letters, start and end in seconds)"
+    about = (
+        "`file_name`, `split`, `speaker`, `transcript`, `phonemes` (CSV: phoneme in espeak-ng's letters, start and end in s)"
+    )
     readme = README.format(title="Sentences", voices=sum(scale.voices), columns=about, more=", and so are the sentences")
     with Shelf(root / "speech", columns, readme, tick) as shelf:
         for split, voices, count in zip(SPLITS, scale.voices, scale.sentences, strict=True):

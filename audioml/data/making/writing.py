@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -78,9 +79,10 @@ class Shelf:
 
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Through an open file, so that a full disk is an OSError with its errno and not libsndfile's "System error".
-        with path.open("wb") as file:
-            soundfile.write(file, pcm, RATE, format="FLAC", subtype="PCM_16")
+        # Through memory, so that a full disk is an OSError with its errno and not libsndfile's "System error".
+        encoded = io.BytesIO()
+        soundfile.write(encoded, pcm, RATE, format="FLAC", subtype="PCM_16")
+        path.write_bytes(encoded.getvalue())
         return name
 
     def row(self, **values: Any) -> None:
