@@ -11,6 +11,7 @@ from audioml.data.tape import Tape
 
 TRIES = 4  # crops compared when silent ones are to be avoided
 SILENT = 1e-3  # a crop with less than this share (-30 dB) of its recording's mean power counts as silent
+QUIET = 1e-12  # power (-120 dB) below which nothing is amplified
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ def rows_for(seed: int, step: int, items: int, count: int, stream: int = 0) -> n
     """Which of `count` clips the batch of `step` holds: epoch after epoch in a new order, each clip once per epoch."""
     place = step * items + np.arange(items, dtype=np.int64)
     epochs = place // count
+    if epochs[0] == epochs[-1]:
+        return _order(seed, int(epochs[0]), count, stream)[place - epochs[0] * count]
     out = np.empty(items, np.int64)
     for epoch in np.unique(epochs):
         here = epochs == epoch
@@ -58,19 +61,27 @@ def whole_window(length: np.ndarray) -> Window:
     return Window(zero, zero, length)
 
 
-def loud_window(rng: np.random.Generator, tape: Tape, file: np.ndarray, steps: int) -> Window:
-    """`random_window`, but the first of a few crops that is not silent by the energy index (else the loudest)."""
+def loud_window(rng: np.random.Generator, tape: Tape, file: np.ndarray, steps: int) -> tuple[Window, np.ndarray]:
+    """`random_window`, but the first of a few crops that is not silent by the energy index (else one around a sound).
+
+    Also gives the RMS [R] of each crop's valid samples, from the same look at the index.
+    """
     length = tape.length[file]
-    room = np.maximum(length - steps, 0)
-    start = np.floor(rng.random((len(file), TRIES)) * (room + 1)[:, None]).astype(np.int64)
-    valid = np.minimum(length, steps)
-    each = np.broadcast_to(file[:, None], start.shape)
-    energy = tape.energy(each, start, start + valid[:, None])
-    mean = tape.energy(file, np.zeros_like(length), length) / np.maximum(length, 1)
-    loud = energy > (SILENT * mean * valid)[:, None]
-    best = np.where(loud.any(1), loud.argmax(1), energy.argmax(1))
-    offset = np.floor(rng.random(len(file)) * (np.maximum(steps - length, 0) + 1)).astype(np.int64)
-    return Window(start[np.arange(len(file)), best], offset, valid)
+    valid, room = np.minimum(length, steps), np.maximum(length - steps, 0)
+    spot = rng.random((TRIES + 3, len(file)))
+    start = (spot[:TRIES] * (room + 1)).astype(np.int64)
+    energy = tape.energy(file, start, start + valid)
+    loud = energy > SILENT * tape.power[file] * valid
+    row, best = np.arange(len(file)), loud.argmax(0)
+    start, energy, lucky = start[best, row], energy[best, row], loud[best, row]
+    if not lucky.all():
+        missed = np.flatnonzero(~lucky)
+        sound = np.asarray([tape.locate(f, u) for f, u in zip(file[missed], spot[-1, missed], strict=True)])
+        start[missed] = np.clip(sound - (spot[-2, missed] * steps).astype(np.int64), 0, room[missed])
+        energy[missed] = tape.energy(file[missed], start[missed], start[missed] + valid[missed])
+    offset = (spot[-3] * (np.maximum(steps - length, 0) + 1)).astype(np.int64)
+    rms = np.sqrt(np.maximum(energy / np.maximum(valid, 1), QUIET))
+    return Window(start, offset, valid), rms
 
 
 def decibels(rng: np.random.Generator, low: float, high: float, count: int) -> np.ndarray:

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-SEGMENT = 256  # samples per entry of the energy index
+_SHIFT = 8
+SEGMENT = 1 << _SHIFT  # samples per entry of the energy index
 
 
 class Tape:
     """Decoded recordings of one corpus, memory-mapped.
 
-    `length` [files] samples, `scale` [files], `hashes` of each recording's samples, `skipped` [{"file", "reason"}]
+    `length` [files] samples, `scale` [files], `power` [files] mean square, `hashes` of each recording's samples, `skipped` [{"file", "reason"}]
     (a skipped recording has length 0).
     """
 
@@ -36,6 +37,8 @@ class Tape:
         self._start: np.ndarray = index["start"]
         self._first: np.ndarray = index["first"]
         self._energy: np.ndarray = index["energy"]
+        last = np.minimum(self._first + -(-self.length // SEGMENT), len(self._energy) - 1)
+        self.power: np.ndarray = self._energy[last] / np.maximum(self.length, 1)
         self._samples = self._map(folder / "samples.i16")
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
@@ -95,15 +98,23 @@ class Tape:
         return np.ascontiguousarray(rows.reshape(len(base), steps, c).transpose(0, 2, 1), np.float32)
 
     def energy(self, file: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        """Sum of squares of samples start..stop (mean over channels), from the index; linear inside a segment."""
-        return self._upto(file, stop) - self._upto(file, start)
+        """Sum of squares (mean over channels) of samples start..stop, broadcast with `file` along the last axis.
 
-    def _upto(self, file: np.ndarray, at: np.ndarray) -> np.ndarray:
-        at = np.clip(at, 0, self.length[file])
-        segment = at // SEGMENT
-        size = np.maximum(np.minimum(SEGMENT, self.length[file] - segment * SEGMENT), 1)
-        left = self._first[file] + segment
-        right = np.minimum(left + 1, len(self._energy) - 1)
-        return self._energy[left] + np.where(
-            at > segment * SEGMENT, (self._energy[right] - self._energy[left]) * (at - segment * SEGMENT) / size, 0.0
-        )
+        From the index alone, linear inside a segment: a look-up, not a pass over the audio.
+        """
+        ends = np.minimum(np.stack([start, stop]), self.length[file])
+        segment = ends >> _SHIFT
+        left = segment + self._first[file]
+        low = self._energy[left]
+        inside = ends - (segment << _SHIFT)
+        size = np.minimum(self.length[file] - (segment << _SHIFT), SEGMENT)  # the last segment may be shorter
+        high = self._energy[np.minimum(left + 1, len(self._energy) - 1)]
+        upto = low + np.where(inside > 0, (high - low) * inside / np.maximum(size, 1), 0.0)
+        return upto[1] - upto[0]
+
+    def locate(self, file: int, share: float) -> int:
+        """The sample by which `share` of the recording's energy has passed, to within a segment."""
+        first, count = self._first[file], -(-self.length[file] // SEGMENT)
+        passed = self._energy[first : first + count + 1]
+        segment = np.searchsorted(passed, share * passed[-1], side="right") - 1
+        return int(min(segment * SEGMENT, self.length[file] - 1))

@@ -1,0 +1,109 @@
+"""data=mix: mixtures drawn on the fly from any folders, for separation (stems) and enhancement (a target in noise)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audioml.data.folder import check
+from audioml.data.pool import Pool, read_pool
+from audioml.data.table import Table
+from audioml.errors import RequestError
+from audioml.kinds import Stems, Wave, World
+from audioml.parts import Corpus, Prepared, Task
+
+if TYPE_CHECKING:
+    from audioml.data.tape import Tape
+
+
+class Mix(Corpus):
+    """Mixtures of recordings from several folders.
+
+    `sources` {name: folder}; for separation they are the stems, each at a level drawn from `level_db` (RMS of the crop in
+    dB re full scale), for enhancement `target` is what to keep, at such a level, and one of the others is noise, looped
+    where it is too short, at an SNR drawn from `snr` (dB, over the crop).  `groups` {name: pattern} keeps file names with
+    an equal first group in one split (else what the metadata beside the files says).  `seconds` is the length of the
+    `valid_items` and `test_items` fixed mixtures; shorter recordings are padded with silence.
+    `rate`, `channels`, `cache`, `max_bad` as in data=folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: dict[str, str],
+        target: str,
+        groups: dict[str, str],
+        rate: int,
+        channels: int,
+        cache: str | None,
+        level_db: list[float],
+        snr: list[float],
+        seconds: float,
+        valid_items: int,
+        test_items: int,
+        max_bad: float,
+    ) -> None:
+        self.sources, self.target, self.groups = dict(sources), target, dict(groups)
+        self.rate, self.channels, self.cache, self.max_bad = rate, channels, cache, max_bad
+        self.level_db, self.snr, self.seconds = tuple(level_db), tuple(snr), seconds
+        self.items = {"valid": valid_items, "test": test_items}
+        check(rate=rate, channels=channels, max_bad=max_bad, level_db=level_db, snr=snr, seconds=seconds)
+        check(valid_items=valid_items, test_items=test_items)
+
+    def provides(self, task: Task) -> dict[str, World]:
+        """Port -> world kind; looks at file names and metadata only."""
+        worlds = self._worlds(task)
+        self.pools()
+        return worlds
+
+    def prepare(self, task: Task) -> Prepared:
+        """Decode each folder into the cache (once)."""
+        from audioml.data.mixing import Mixed, Recipe
+
+        worlds, pools = self._worlds(task), self.pools()
+        tapes = [self._tape(pool) for pool in pools]
+        recipe = Recipe(self.level_db, self.snr, self.seconds, self.items, self._target(task))
+        return Mixed(pools, tapes, worlds, recipe)
+
+    def pools(self) -> list[Pool]:
+        """The files of every source, split.  RequestError for a folder that is missing or empty."""
+        unknown = [name for name in self.groups if name not in self.sources]
+        if unknown:
+            raise RequestError(f"data.groups.{unknown[0]} names no source; the sources are {', '.join(self.sources)}")
+        return [read_pool(name, path, self.groups.get(name)) for name, path in self.sources.items()]
+
+    def _worlds(self, task: Task) -> dict[str, World]:
+        if len(self.sources) < 2:
+            raise RequestError(
+                f"data=mix needs two or more folders, data.sources.NAME=DIR; it has {', '.join(self.sources) or 'none'}"
+            )
+        kinds = [type(world) for world in (*task.inputs.values(), *task.outputs.values())]
+        if kinds not in ([Wave, Stems], [Wave, Wave]):
+            raise RequestError(
+                f"data=mix makes mixtures for tasks from one Wave to Stems or to a Wave (separation, enhancement), "
+                f"not for '{task.name}'; data=folder and data=hub read recordings with their labels and texts"
+            )
+        (mix,), (out,) = task.inputs, task.outputs
+        wave = Wave(self.channels, self.rate)
+        if kinds[1] is Stems:
+            return {mix: wave, out: Stems(tuple(self.sources), self.channels, self.rate)}
+        if self.target not in self.sources:
+            raise RequestError(
+                f"data.target={self.target} is not among the sources {', '.join(self.sources)}; it names the one to keep"
+            )
+        return {mix: wave, out: wave}
+
+    def _target(self, task: Task) -> int | None:
+        (world,) = task.outputs.values()
+        return None if isinstance(world, Stems) else list(self.sources).index(self.target)
+
+    def _tape(self, pool: Pool) -> Tape:
+        from audioml.data.cache import open_tape
+        from audioml.data.clips import too_many_bad
+
+        where = f"source '{pool.name}' ({pool.root})"
+        table = Table(where, (), (), pool.root)
+        sources = [table.source(file) for file in pool.files]
+        root = str(pool.root.resolve())
+        tape = open_tape(sources, where=where, root=root, rate=self.rate, channels=self.channels, cache=self.cache)
+        too_many_bad(tape, len(sources), self.max_bad, where)
+        return tape

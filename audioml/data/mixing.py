@@ -1,0 +1,153 @@
+"""Mixed: the Prepared of data=mix.  A batch is one gather per source, levels come from the energy index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from audioml.data.draw import decibels, loud_window, rows_for
+from audioml.data.pool import Pool
+from audioml.data.splits import SPLITS
+from audioml.data.tape import Tape
+from audioml.errors import RunError
+from audioml.kinds import World
+from audioml.parts import Clip, Prepared
+
+_FIXED = 20_011  # the seed of the fixed mixtures: theirs alone, so that every run is judged on the same ones
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How sources meet: levels and SNRs in dB, length and number of the fixed mixtures, which source is the target
+    (None: all of them are stems)."""
+
+    level_db: tuple[float, float]
+    snr: tuple[float, float]
+    seconds: float
+    items: Mapping[str, int]
+    target: int | None
+
+
+class Mixed(Prepared):
+    """Mixtures of `tapes`, drawn by (seed, step) for training and by the item's index for valid and test."""
+
+    def __init__(self, pools: Sequence[Pool], tapes: Sequence[Tape], worlds: Mapping[str, World], recipe: Recipe) -> None:
+        self.pools, self.tapes, self.recipe = list(pools), list(tapes), recipe
+        self.mix, self.out = worlds
+        self.rate, self.channels = tapes[0].rate, tapes[0].channels
+        self.rows = {split: [self._usable(p, t, split) for p, t in zip(pools, tapes, strict=True)] for split in SPLITS}
+        self._group = [np.asarray([_number(p, g) for g in p.groups], np.uint64) for p in pools]
+        self._fixed = {split: self._pick(split, _FIXED + k, 0, count) for k, (split, count) in enumerate(recipe.items.items())}
+        self.statistics: dict[str, Any] = {}
+        self.report = {
+            "skipped": [skip for tape in tapes for skip in tape.skipped],
+            "splits": {pool.name: pool.note for pool in pools},
+            "rows": {s: {p.name: len(r) for p, r in zip(pools, rows, strict=True)} for s, rows in self.rows.items()},
+            "unlisted": {pool.name: pool.unlisted for pool in pools if pool.unlisted},
+        }
+        facts = [[t.fingerprint() for t in tapes], [[p.name, p.splits, p.groups] for p in pools], repr(recipe), sorted(worlds)]
+        self.fingerprint = hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def size(self, split: str) -> int:
+        """Fixed mixtures; for train the recordings of the largest source."""
+        return self.recipe.items.get(split) or max(map(len, self.rows[split]))
+
+    def train_batch(self, step: int, items: int, seconds: float | None, seed: int) -> dict[str, tuple[Any, Any]]:
+        """Port -> ([B, C, T] or [B, S, C, T] float32, valid steps [B] = T).  Pure in (seed, step)."""
+        steps = max(1, round((seconds or self.recipe.seconds) * self.rate))
+        index = self._pick("train", seed, step, items)
+        n = np.full(items, steps, np.int64)
+        return {port: (x, n) for port, x in self._mixture(np.random.default_rng([seed, step]), index, steps).items()}
+
+    def clip(self, split: str, index: int) -> Clip:
+        """Mixture `index` of `split`, the same in every run."""
+        rng = np.random.default_rng([_FIXED, SPLITS.index(split), index])
+        rows = [each[[index]] for each in self._fixed[split]]
+        made = self._mixture(rng, rows, max(1, round(self.recipe.seconds * self.rate)))
+        return Clip(f"{split}/{index:04d}", {port: x[0] for port, x in made.items()})
+
+    def _pick(self, split: str, seed: int, step: int, items: int) -> list[np.ndarray]:
+        """File ids [B] of every source; two sources never show the same group (a speaker is not mixed with himself)."""
+        chosen: list[np.ndarray] = []
+        for s, rows in enumerate(self.rows[split]):
+            place = rows_for(seed, step, items, len(rows), stream=s)
+            for _ in range(len(rows) if chosen else 0):
+                own = self._group[s][rows[place]]
+                clash = np.logical_or.reduce([np.zeros(items, bool), *(own == self._group[k][f] for k, f in enumerate(chosen))])
+                if not clash.any():
+                    break
+                place = np.where(clash, (place + 1) % len(rows), place)
+            chosen.append(rows[place])
+        return chosen
+
+    def _mixture(self, rng: np.random.Generator, files: list[np.ndarray], steps: int) -> dict[str, np.ndarray]:
+        return (self._stems if self.recipe.target is None else self._in_noise)(rng, files, steps)
+
+    def _stems(self, rng: np.random.Generator, files: list[np.ndarray], steps: int) -> dict[str, np.ndarray]:
+        stems = np.empty((len(files[0]), len(files), self.channels, steps), np.float32)
+        for s, (tape, file) in enumerate(zip(self.tapes, files, strict=True)):
+            window, rms = loud_window(rng, tape, file, steps)
+            gain = decibels(rng, *self.recipe.level_db, len(file)) / rms
+            stems[:, s] = tape.gather(file, window.start, steps, offset=window.offset, valid=window.valid, gain=gain)
+        return {self.mix: _sum(stems), self.out: stems}
+
+    def _in_noise(self, rng: np.random.Generator, files: list[np.ndarray], steps: int) -> dict[str, np.ndarray]:
+        target = self.recipe.target
+        tape, file = self.tapes[target], files[target]
+        window, rms = loud_window(rng, tape, file, steps)
+        level = decibels(rng, *self.recipe.level_db, len(file))
+        clean = tape.gather(file, window.start, steps, offset=window.offset, valid=window.valid, gain=level / rms)
+        noise_level = level * np.sqrt(window.valid / steps) / decibels(rng, *self.recipe.snr, len(file))
+        others = [k for k in range(len(files)) if k != target]
+        turn = rng.integers(0, len(others), len(file))
+        if len(others) == 1:
+            noise = self._noise(rng, self.tapes[others[0]], files[others[0]], steps, noise_level)
+            return {self.mix: np.add(clean, noise, out=noise), self.out: clean}
+        noisy = clean.copy()
+        for k, source in enumerate(others):
+            own = np.flatnonzero(turn == k)
+            if len(own):
+                noisy[own] += self._noise(rng, self.tapes[source], files[source][own], steps, noise_level[own])
+        return {self.mix: noisy, self.out: clean}
+
+    def _noise(self, rng: np.random.Generator, tape: Tape, file: np.ndarray, steps: int, level: np.ndarray) -> np.ndarray:
+        window, rms = loud_window(rng, tape, file, steps)
+        x = tape.gather(file, window.start, steps, valid=window.valid, gain=level / rms)
+        for r in np.flatnonzero(window.valid < steps):  # looped, from a random place on
+            _loop(x[r], int(window.valid[r]), int(window.offset[r]))
+        return x
+
+    def _usable(self, pool: Pool, tape: Tape, split: str) -> np.ndarray:
+        """Files of `split` that were decoded and are not silent throughout."""
+        rows = np.asarray(pool.of(split), np.int64)
+        rows = rows[tape.power[rows] > 0]
+        if not len(rows):
+            raise RunError(f"source '{pool.name}' ({pool.root}) has no usable recording for {split}")
+        return rows
+
+
+def _loop(x: np.ndarray, period: int, phase: int) -> None:
+    """Repeat the first `period` samples of x [C, T] over all of it, the first of them lying at `phase`."""
+    once = x[:, :period].copy()
+    for at in range(phase % period - period, x.shape[-1], period):
+        lo, hi = max(at, 0), min(at + period, x.shape[-1])
+        x[:, lo:hi] = once[:, lo - at : hi - at]
+
+
+def _sum(stems: np.ndarray) -> np.ndarray:
+    """[B, S, C, T] -> [B, C, T]; pairwise adds beat numpy's reduction over a middle axis."""
+    mix = stems[:, 0] + stems[:, 1]
+    for s in range(2, stems.shape[1]):
+        mix += stems[:, s]
+    return mix
+
+
+def _number(pool: Pool, group: str) -> int:
+    """A group's number, the same wherever its folder is used."""
+    digest = hashlib.blake2b(f"{pool.root.resolve()}|{group}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

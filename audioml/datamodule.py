@@ -1,0 +1,163 @@
+"""The LightningDataModule over any Prepared: training batches by step number, fixed clips for validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from audioml.data.prefetch import prefetch
+from audioml.kinds import Batch, Label, Seq, Text, World
+from audioml.parts import Clip, Prepared
+
+
+class DataModule(pl.LightningDataModule):
+    """Batches of a Prepared as dict[port, Seq].
+
+    `plan_ports` the ports wanted, with their worlds; `batch_size` items per process; `seconds` length of training crops
+    (None: whole clips); `steps_per_epoch` batches between two validations; `valid_seconds` audio in one validation batch.
+    The batch of a step depends on (seed, step) alone: a resumed run goes on where it stopped, mid-epoch too, and W
+    processes of batch size B see together what one of W·B sees.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        plan_ports: Mapping[str, World],
+        *,
+        batch_size: int,
+        seconds: float | None,
+        steps_per_epoch: int,
+        seed: int,
+        valid_seconds: float = 60.0,
+    ) -> None:
+        super().__init__()
+        self.prepared, self.ports = prepared, dict(plan_ports)
+        self.batch_size, self.seconds, self.steps_per_epoch, self.seed = batch_size, seconds, steps_per_epoch, seed
+        self.valid_seconds = valid_seconds
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """The share of process `rank` of `world` in the training batch of `step`."""
+        made = self.prepared.train_batch(step, self.batch_size * world, self.seconds, self.seed)
+        mine = slice(rank * self.batch_size, (rank + 1) * self.batch_size)
+        return {port: as_seq(made[port][0][mine], made[port][1][mine]) for port in self.ports}
+
+    def train_dataloader(self) -> TrainLoader:
+        """`steps_per_epoch` batches from the trainer's present step on."""
+        return TrainLoader(self)
+
+    def val_dataloader(self) -> ClipLoader:
+        """The fixed clips of split "valid", padded into batches."""
+        return ClipLoader(self, "valid")
+
+    def test_dataloader(self) -> ClipLoader:
+        """The fixed clips of split "test", padded into batches."""
+        return ClipLoader(self, "test")
+
+    def clips(self, split: str) -> Iterator[Clip]:
+        """The fixed items of `split`, in order."""
+        return (self.prepared.clip(split, i) for i in range(self.prepared.size(split)))
+
+    def example(self, port: str) -> Seq:
+        """One training item of `port`, as a batch of one."""
+        return self.example_batch(1)[port]
+
+    def example_batch(self, items: int) -> Batch:
+        """`items` training items (of step 0)."""
+        made = self.prepared.train_batch(0, items, self.seconds, self.seed)
+        return {port: as_seq(*made[port]) for port in self.ports}
+
+
+class TrainLoader:
+    """One epoch of training batches per iteration, made ahead by one thread.
+
+    Where it starts is read from the trainer when the first batch is asked for (by then Lightning has put its counters
+    right after a resume), so that it needs no state of its own.
+    """
+
+    def __init__(self, data: DataModule) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return self.data.steps_per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, done, rank, world = self._place()
+        first = epoch * len(self)
+        yield from prefetch(lambda step: self.data.batch(step, rank, world), range(first + done, first + len(self)))
+
+    def _place(self) -> tuple[int, int, int, int]:
+        trainer = self.data.trainer
+        if trainer is None:
+            return 0, 0, 0, 1
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        return trainer.current_epoch, done, trainer.global_rank, trainer.world_size
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: it tells Lightning that this loader resumes exactly."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The trainer's counters say all."""
+
+
+class ClipLoader:
+    """The fixed clips of a split in batches of about `valid_seconds` of audio, zero-padded to the longest of each."""
+
+    def __init__(self, data: DataModule, split: str) -> None:
+        self.data, self.split = data, split
+        self._groups: list[range] | None = None
+
+    def __len__(self) -> int:
+        return len(self.groups())
+
+    def __iter__(self) -> Iterator[Batch]:
+        groups = self.groups()
+        return prefetch(lambda k: self._batch(groups[k]), range(len(groups)))
+
+    def groups(self) -> list[range]:
+        """Neighbouring clips that go into one batch: at most `batch_size`, and no more audio than `valid_seconds`."""
+        if self._groups is None:
+            rates = [rate for world in self.data.ports.values() if (rate := getattr(world, "rate", None))]
+            budget = self.data.valid_seconds * max(rates, default=1)
+            self._groups, first, longest = [], 0, 0
+            for i, clip in enumerate(self.data.clips(self.split)):
+                length = max((x.shape[-1] for x in clip.ports.values() if isinstance(x, np.ndarray)), default=1)
+                full = i - first >= self.data.batch_size or max(longest, length) * (i + 1 - first) > budget
+                if full and i > first:
+                    self._groups.append(range(first, i))
+                    first, longest = i, 0
+                longest = max(longest, length)
+            self._groups.append(range(first, self.data.prepared.size(self.split)))
+        return self._groups
+
+    def _batch(self, group: range) -> Batch:
+        clips = [self.data.prepared.clip(self.split, i) for i in group]
+        return collate(clips, self.data.ports)
+
+
+def collate(clips: list[Clip], ports: Mapping[str, World]) -> Batch:
+    """Clips -> one batch, audio zero-padded at the end, with the valid steps of each."""
+    return {port: _JOIN.get(type(world), _pad)([clip.ports[port] for clip in clips]) for port, world in ports.items()}
+
+
+def _pad(waves: list[np.ndarray]) -> Seq:
+    n = [wave.shape[-1] for wave in waves]
+    out = np.zeros((len(waves), *waves[0].shape[:-1], max(n)), np.float32)
+    for row, wave in zip(out, waves, strict=True):
+        row[..., : wave.shape[-1]] = wave
+    return as_seq(out, np.asarray(n))
+
+
+_JOIN = {
+    Text: lambda texts: as_seq(texts, np.asarray([len(text) for text in texts])),
+    Label: lambda labels: as_seq(np.asarray(labels, np.int64), np.ones(len(labels))),
+}
+
+
+def as_seq(x: Any, n: Any) -> Seq:
+    """Arrays as tensors (sharing memory), texts as they are; lengths int64."""
+    return Seq(torch.from_numpy(x) if isinstance(x, np.ndarray) else x, torch.from_numpy(np.asarray(n).astype(np.int64)))

@@ -1,0 +1,1 @@
+"""Benchmarks by file: each has ``run() -> list[Row]``."""
