@@ -75,3 +75,8 @@ def sentences(split: str, count: int) -> list[str]:
         if crc32(text.encode()) % _SPLITS in _SHARE[split]:
             found.setdefault(text)
     return list(found)
+
+
+def alphabet() -> str:
+    """Every character that a sentence can hold, sorted."""
+    return "".join(sorted(set(_SLOT.sub("", "".join(GRAMMAR.values()))) - {"|"}))
