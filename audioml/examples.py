@@ -132,8 +132,8 @@ def _draw(sink: _Sink) -> str | None:
     from matplotlib.figure import Figure
 
     stems = list(dict.fromkeys(stem for stem, role in sink.panels if role == roles[-1]))
-    width, height = 2.7 * len(roles) + 0.5, (1.9 if len(stems) == 1 else 1.45) * len(stems) + 0.3
-    figure = Figure(figsize=(width, height), dpi=100)
+    width, height = 1.75 * len(roles) + 0.5, (1.5 if len(stems) == 1 else 1.1) * len(stems) + 0.35
+    figure = Figure(figsize=(width, height), dpi=130)
     FigureCanvasAgg(figure)
     # fixed margins in inches: a layout that is solved for draws everything twice
     figure.subplots_adjust(0.42 / width, 0.36 / height, 1 - 0.1 / width, 1 - 0.24 / height, wspace=0.08, hspace=0.25)
@@ -160,13 +160,15 @@ def _panel(axis: Any, panel: tuple[Any, int] | None, title: str) -> None:
     axis.imshow(picture, origin="lower", aspect="auto", extent=extent, vmin=FLOOR_DB, vmax=0, cmap="magma")
     grey = "#808080"  # reads on white and on black
     axis.set_title(title, fontsize=8, color=grey, pad=3)
-    axis.tick_params(labelsize=7, colors=grey, length=2, pad=1.5)
+    axis.tick_params(labelsize=7.5, colors=grey, length=2, pad=1.5)
+    axis.locator_params(axis="x", nbins=4)
+    axis.locator_params(axis="y", nbins=4)
     for spine in axis.spines.values():
         spine.set_visible(False)
     if axis.get_subplotspec().is_first_col():
-        axis.set_ylabel("kHz", fontsize=7, color=grey, labelpad=1)
+        axis.set_ylabel("kHz", fontsize=8, color=grey, labelpad=1)
     if axis.get_subplotspec().is_last_row():
-        axis.set_xlabel("s", fontsize=7, color=grey, labelpad=1)
+        axis.set_xlabel("s", fontsize=8, color=grey, labelpad=1)
 
 
 def _write_texts(path: Path, manifest: list[dict[str, Any]]) -> None:

@@ -1,0 +1,141 @@
+"""Runs -> sections of comparable rows.  A section is one task on one set of data and test items: nothing else is compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from audioml.errors import RequestError, did_you_mean
+from audioml.records import Record
+from audioml.table.cells import ABSENT, UNASKED, clean
+from audioml.table.collect import Found, Run, fingerprint
+from audioml.table.columns import COLUMNS, Column
+from audioml.table.rows import Row, make_row
+from audioml.table.words import footnotes, summary
+
+
+@dataclass
+class Section:
+    """Comparable rows, best first.  `absent` are the columns that no row fills; `notes` are footnotes."""
+
+    task: str
+    data: str
+    fingerprint: str
+    items: int | None
+    primary: str
+    unit: str
+    better: str
+    rows: list[Row]
+    columns: list[Column] = field(default_factory=list)
+    absent: list[Column] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    summary: str = ""
+
+    @property
+    def title(self) -> str:
+        """Task and data in words."""
+        return f"{self.task} on {self.data}" if self.data else self.task
+
+    @property
+    def about(self) -> str:
+        """What makes the rows comparable."""
+        size = f"{self.items} test items" if self.items is not None else "no test items measured"
+        return f"{size} · data {self.fingerprint[:10]}" if self.fingerprint else f"{size} · data fingerprint not recorded"
+
+
+@dataclass
+class Table:
+    """All sections, and what was passed over on the way."""
+
+    sections: list[Section]
+    notes: list[str]
+
+
+def build_table(found: Found, task: str | None = None) -> Table:
+    """Group, sort and word the rows.  Raises RequestError when no run is of `task`."""
+    groups = _group(found.runs)
+    tasks = sorted({key[0] for key in groups})
+    if task is not None and task not in tasks:
+        raise RequestError(f"no run of task '{task}'; there are runs of: {', '.join(tasks)}{did_you_mean(task, tasks)}")
+    sections = [_section(key, runs) for key, runs in sorted(groups.items(), key=_order) if task in (None, key[0])]
+    shared = Counter(section.title for section in sections)
+    for section in sections:
+        if shared[section.title] > 1:
+            section.notes.append("Other runs of this task saw other data or other test items: they have a table of their own.")
+    return Table(sections, found.notes)
+
+
+# ---- which runs may be compared ------------------------------------------------------------------------------------
+Key = tuple[str, str, str, int | None]
+
+
+def _group(runs: Iterable[Run]) -> dict[Key, list[Run]]:
+    groups: dict[Key, list[Run]] = {}
+    homeless: list[tuple[Key, Run]] = []
+    for run in runs:
+        record = run.record
+        size = test_items(record)
+        key = (clean(record.axes["task"], 60), clean(record.axes.get("data", ""), 60), fingerprint(record), size)
+        if size is None and record.status != "done":
+            homeless.append((key, run))
+        else:
+            groups.setdefault(key, []).append(run)
+    for key, run in homeless:  # a run that ended early joins the largest table it could have been in
+        fits = [other for other in groups if other[:2] == key[:2] and (not key[2] or other[2] == key[2])]
+        groups.setdefault(max(fits, key=lambda other: len(groups[other]), default=key), []).append(run)
+    return groups
+
+
+def test_items(record: Record) -> int | None:
+    """How many test items the primary metric was asked of, measurable or not; None when it was not measured."""
+    primary = record.values.get(record.primary)
+    if primary is None or primary.value is None:
+        return None
+    return len(record.items.get(record.primary, [])) or primary.n
+
+
+def _order(entry: tuple[Key, list[Run]]) -> tuple[str, str, int, str, int]:
+    (task, data, print_, size), runs = entry
+    return task, data, -len(runs), print_, size or 0
+
+
+def _section(key: Key, runs: list[Run]) -> Section:
+    names = Counter(run.record.primary for run in runs if run.record.primary)
+    primary = names.most_common(1)[0][0] if names else ""
+    known = [run.record.values[primary] for run in runs if primary in run.record.values]
+    known.sort(key=lambda value: value.value is None)  # a measured one states unit and direction for sure
+    unit, better = (known[0].unit, known[0].better) if known else ("", "")
+    section = Section(*key, clean(primary, 80), clean(unit, 20), better, [])
+    section.rows = [make_row(run, primary, better) for run in runs]
+    sign = 1 if better == "low" else -1
+    section.rows.sort(key=lambda row: (not row.done, *_rank(row.cells["primary"].value, sign), row.name, row.run.name))
+    spoken = [column for column in COLUMNS if any(_speaks(row, column) for row in section.rows)]
+    own = next((column for column in COLUMNS if primary in column.names), None)
+    section.columns = [_titled(column, section, own) for column in spoken if column is not own]
+    section.absent = [column for column in COLUMNS if column not in spoken]
+    section.notes = footnotes(section.rows, section.primary)
+    section.summary = summary(section.rows)
+    return section
+
+
+def _rank(value: Any, sign: int) -> tuple[bool, float]:
+    return (False, sign * value) if isinstance(value, int | float) else (True, 0.0)
+
+
+def _speaks(row: Row, column: Column) -> bool:
+    """Something to show: a value, or the reason why a finished run has none."""
+    cell = row.cells[column.key]
+    return cell.text != ABSENT or (row.done and cell.reason != UNASKED)
+
+
+def _titled(column: Column, section: Section, own: Column | None) -> Column:
+    """The column as this section shows it: the primary one bears the name of its metric (`own`, where one is declared)."""
+    if column.key != "primary":
+        return column
+    name = section.primary.rpartition("/")[2].replace("_", " ") or "primary metric"
+    title = own.title if own else f"{name} {section.unit}".strip()
+    way = {"high": "Higher is better.", "low": "Lower is better."}.get(section.better, "")
+    help_ = " ".join(filter(None, (own.help if own else "", column.help, way)))
+    return replace(column, title=title, help=help_, better=section.better)

@@ -1,0 +1,108 @@
+"""Finding records on disk: every sound one once, and what was passed over, in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audioml.errors import RequestError, RunError
+from audioml.records import Record
+from audioml.table.cells import clean
+
+RECORD = "record.json"
+TRACES = ("metrics.csv", "train.log")  # a folder with one of these but no record is a run that was killed, or still runs
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record and where it lay; `folder` is None for a published record that has no run folder."""
+
+    record: Record
+    path: Path
+    folder: Path | None
+
+    @property
+    def name(self) -> str:
+        """The run's name: its folder's, or its file's."""
+        return self.folder.name if self.folder else self.path.stem
+
+
+@dataclass
+class Found:
+    """The runs, and one sentence per thing that is not shown."""
+
+    runs: list[Run] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_runs(folders: Iterable[Path], records: Iterable[Path] = ()) -> Found:
+    """Read every ``record.json`` below `folders` and every ``*.json`` in `records`.
+
+    Of several records with one signature and one data fingerprint the newest finished one is kept.
+    Raises RequestError for a missing folder, or when nothing is found.
+    """
+    found, unfinished, seen = Found(), [], []
+    folders, records = list(folders), list(records)
+    for folder in [*folders, *records]:
+        if not folder.is_dir():
+            raise RequestError(f"there is no folder {folder}; name one that holds runs, or first train: python train.py")
+    for path, folder in [*_walk(folders, unfinished), *_flat(records)]:
+        try:
+            seen.append(Run(Record.read(path), path, folder))
+        except RunError as error:
+            found.notes.append(f"Skipped: {clean(error)}.")
+    if unfinished:
+        names = ", ".join(clean(folder.name, 80) for folder in sorted(unfinished)[:5])
+        more = f" and {len(unfinished) - 5} more" if len(unfinished) > 5 else ""
+        found.notes.append(f"{len(unfinished)} run folder(s) without a record (still running, or killed): {names}{more}.")
+    found.runs = _newest(seen)
+    if len(found.runs) < len(seen):
+        found.notes.append(f"{len(seen) - len(found.runs)} older run(s) of the same settings and data are not shown.")
+    if not found.runs:
+        where = ", ".join(str(folder) for folder in [*folders, *records])
+        because = f"; {len(found.notes)} remark(s), the first: {found.notes[0]}" if found.notes else ""
+        raise RequestError(f"there is no record of a run in {where}; first train: python train.py{because}")
+    return found
+
+
+def _walk(folders: Iterable[Path], unfinished: list[Path]) -> Iterator[tuple[Path, Path | None]]:
+    for top in folders:
+        for place, below, files in os.walk(top, followlinks=False):
+            below.sort()
+            if RECORD in files:
+                below.clear()  # a run's folder holds no further runs
+                yield Path(place) / RECORD, Path(place)
+            elif any(trace in files for trace in TRACES):
+                below.clear()
+                unfinished.append(Path(place))
+
+
+def _flat(records: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
+    for folder in records:
+        for path in sorted(folder.glob("*.json")):
+            yield path, None
+
+
+def _newest(runs: list[Run]) -> list[Run]:
+    best: dict[tuple, Run] = {}
+    for run in runs:
+        # without a signature there is no telling whether two records are one run
+        key = (run.record.signature, fingerprint(run.record)) if run.record.signature else (str(run.path),)
+        if key not in best or _age(run) > _age(best[key]):
+            best[key] = run
+    return list(best.values())
+
+
+def _age(run: Run) -> tuple[bool, str, bool, str]:
+    created = run.record.provenance.get("created")
+    return run.record.status == "done", created if isinstance(created, str) else "", run.folder is not None, run.name
+
+
+def fingerprint(record: Record) -> str:
+    """The exact data of a record, or an empty string where it does not say."""
+    for key in ("data_fingerprint", "fingerprint"):
+        if isinstance(found := record.provenance.get(key), str):
+            return clean(found, 64)
+    return ""

@@ -1,0 +1,13 @@
+"""Compare runs: ``python scripts/table.py [RUNS_DIR ...] [--task X] [--records DIR] [--out DIR]``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a checkout that is not installed
+
+from audioml.table import main
+
+if __name__ == "__main__":
+    sys.exit(main())
