@@ -1,0 +1,104 @@
+"""Fixed clips through a system or a trivial predictor, to outputs per clip and to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+
+from audioml.datamodule import collate
+from audioml.kinds import Batch, Seq
+from audioml.methods.trivial import PREDICTORS
+from audioml.metrics import Scores, evaluate
+from audioml.parts import Clip, Prepared
+from audioml.plan import Plan
+from audioml.system import System
+
+Outputs = list[dict[str, Any]]
+
+
+class Sample(Prepared):
+    """A Prepared of which at most so many validation and test clips are used, evenly spread; training is untouched."""
+
+    def __init__(self, whole: Prepared, limits: Mapping[str, int | None]) -> None:
+        self.whole, self.limits = whole, limits
+        self.fingerprint, self.report, self.statistics = whole.fingerprint, whole.report, whole.statistics
+
+    def train_batch(self, step: int, items: int, seconds: float | None, seed: int) -> dict[str, tuple[Any, Any]]:
+        """As the whole."""
+        return self.whole.train_batch(step, items, seconds, seed)
+
+    def size(self, split: str) -> int:
+        """At most the limit."""
+        limit = self.limits.get(split)
+        return self.whole.size(split) if limit is None else min(limit, self.whole.size(split))
+
+    def clip(self, split: str, index: int) -> Clip:
+        """The index-th of the evenly spread clips."""
+        return self.whole.clip(split, index * self.whole.size(split) // max(1, self.size(split)))
+
+
+def groups(clips: Sequence[Clip], largest: int) -> Iterator[list[Clip]]:
+    """Neighbours whose arrays have equal shapes, so that batching changes nothing."""
+
+    def shapes(clip: Clip) -> tuple[Any, ...]:
+        return tuple(getattr(v, "shape", None) for v in clip.ports.values())
+
+    for _, same in groupby(clips, shapes):
+        run = list(same)
+        for start in range(0, len(run), largest):
+            yield run[start : start + largest]
+
+
+def outputs_of(predict: Callable[[Batch], Batch], plan: Plan, clips: Sequence[Clip], device: str = "cpu") -> Outputs:
+    """`predict` (world batch with targets in -> world batch out) on every clip, as numpy arrays, texts and whole numbers."""
+    port, found = plan.output.port, []
+    with torch.no_grad():
+        for some in groups(clips, 8):
+            batch = {p: to_device(s, device) for p, s in collate(some, plan.worlds()).items()}
+            x, n = predict(batch)[port]
+            if isinstance(x, list):
+                found += [{port: text} for text in x]
+            elif x.dim() == 1:
+                found += [{port: int(v)} for v in x]
+            else:
+                found += [{port: row[..., :k].float().cpu().numpy()} for row, k in zip(x, n.tolist(), strict=True)]
+    return found
+
+
+def to_device(seq: Seq, device: str) -> Seq:
+    """Tensors moved, lists as they are."""
+    return Seq(*(v.to(device) if isinstance(v, torch.Tensor) else v for v in seq))
+
+
+def system_outputs(system: System, clips: Sequence[Clip], device: str = "cpu") -> Outputs:
+    """The system in eval mode.  Only a method without training (the oracle) finds targets among its inputs."""
+    keep = None if not system.plan.method.trains else set(system.plan.inputs)
+    was = system.training
+    system.eval()
+    try:
+        return outputs_of(lambda b: system(b if keep is None else {p: b[p] for p in keep}), system.plan, clips, device)
+    finally:
+        system.train(was)
+
+
+def trivial_outputs(name: str, plan: Plan, clips: Sequence[Clip], statistics: Mapping[str, Any]) -> Outputs:
+    """A trivial predictor of audioml/methods/trivial.py."""
+    return outputs_of(lambda batch: PREDICTORS[name](plan, batch, batch, statistics), plan, clips)
+
+
+_FLOORS: dict[tuple[Any, ...], Scores] = {}
+
+
+def trivial_scores(name: str, plan: Plan, clips: Sequence[Clip], prepared: Prepared) -> Scores:
+    """Scores of a trivial predictor; remembered within a process, since every run of a sweep asks for the same ones."""
+    representation = plan.output.representation
+    ideal = (representation.name, tuple(sorted((k, str(v)) for k, v in vars(representation).items() if not k.startswith("_"))))
+    key = (name, plan.task.name, prepared.fingerprint, tuple(c.name for c in clips), ideal if name == plan.task.ceiling else None)
+    known = _FLOORS.get(key)
+    if known is None:
+        found = trivial_outputs(name, plan, clips, prepared.statistics)
+        known = _FLOORS[key] = evaluate(plan.task, clips, found, worlds=plan.worlds())
+    return known

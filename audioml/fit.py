@@ -1,0 +1,111 @@
+"""How a run is trained and where its numbers go: the settings of trainer= and logger=.  Light; Lightning is imported when used."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audioml.errors import RequestError
+
+
+class Fit:
+    """Settings of a Lightning Trainer and of AdamW.
+
+    `minutes` caps the time; `warmup` is the share of steps in which the learning rate rises; `anneal` then lowers it to zero
+    along a cosine; `threads` CPU threads (null: all cores).
+    """
+
+    def __init__(
+        self, *, accelerator: str, devices: int | str, strategy: str, precision: str, threads: int | None, gradient_clip: float,
+        warmup: float, weight_decay: float, minutes: float | None, anneal: bool, progress: bool,
+    ) -> None:
+        self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
+        self.threads, self.gradient_clip, self.warmup, self.weight_decay = threads, gradient_clip, warmup, weight_decay
+        self.minutes, self.anneal, self.progress = minutes, anneal, progress
+
+    def trainer(self, *, steps: int, callbacks: list[Any], folder: Path) -> Any:
+        """A pytorch_lightning.Trainer whose own bar, logger and summary are off: ours cost less per step (docs/architecture.md)."""
+        import pytorch_lightning as pl
+
+        try:
+            return pl.Trainer(
+                accelerator=self.accelerator, devices=self.devices, strategy=self.strategy, precision=self.precision,  # type: ignore[arg-type]
+                max_steps=steps, max_epochs=-1, max_time=self._max_time(), gradient_clip_val=self.gradient_clip or None,
+                callbacks=callbacks, default_root_dir=str(folder), logger=False, enable_progress_bar=False,
+                enable_model_summary=False, enable_checkpointing=True, num_sanity_val_steps=0, use_distributed_sampler=False,
+            )
+        except (ValueError, pl.utilities.exceptions.MisconfigurationException) as error:
+            raise RequestError(f"this machine cannot run the trainer's settings: {str(error).splitlines()[0]}") from None
+
+    def _max_time(self) -> datetime.timedelta | None:
+        return datetime.timedelta(minutes=self.minutes) if self.minutes else None
+
+
+class NoLogger:
+    """The run's own folder is the log."""
+
+    def __init__(self) -> None:
+        pass
+
+    def start(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Nothing to open."""
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """metrics.csv has them already."""
+
+    def finish(self, record: Mapping[str, Any], folder: Path) -> None:
+        """Nothing to close."""
+
+
+class WandbLogger(NoLogger):
+    """The same numbers, sounds and pictures in Weights & Biases.  Whatever goes wrong there is told once and never fails the run."""
+
+    def __init__(self, *, project: str, offline: bool | None) -> None:
+        self.project, self.offline, self.run = project, offline, None
+
+    def _try(self, what: Any) -> None:
+        try:
+            what()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            warnings.warn(f"wandb is left out from here: {type(error).__name__}: {error}", stacklevel=2)
+            self.run = None
+
+    def start(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Open a run; offline unless WANDB_API_KEY is set or `offline` says otherwise."""
+
+        def begin() -> None:
+            import wandb
+
+            offline = self.offline if self.offline is not None else not os.environ.get("WANDB_API_KEY")
+            mode = "offline" if offline else "online"
+            self.run = wandb.init(project=self.project, dir=str(folder), name=folder.name, config=dict(config), mode=mode)
+
+        self._try(begin)
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """One line of the curves."""
+        if self.run is not None:
+            self._try(lambda: self.run.log(dict(numbers), step=step))
+
+    def finish(self, record: Mapping[str, Any], folder: Path) -> None:
+        """The record's values, the examples, and close."""
+        if self.run is None:
+            return
+
+        def end() -> None:
+            import wandb
+
+            summary = {n: v["value"] for n, v in record["values"].items() if v["value"] is not None}
+            self.run.summary.update({**summary, "status": record["status"]})
+            sounds = {f"audio/{p.stem}": wandb.Audio(str(p)) for p in sorted((folder / "audio").glob("*.wav"))}
+            pictures = {f"spectrogram/{p.stem}": wandb.Image(str(p)) for p in sorted((folder / "audio").glob("*.png"))}
+            self.run.log({**sounds, **pictures})
+            self.run.finish(exit_code=0 if record["status"] == "done" else 1, quiet=True)
+
+        self._try(end)

@@ -1,0 +1,180 @@
+"""The one LightningModule: it weighs the method's losses, and its callbacks watch, write and keep checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from audioml.errors import RunError
+from audioml.fit import Fit, NoLogger
+from audioml.history import History
+from audioml.kinds import Batch
+from audioml.system import System
+
+FLUSH = 20  # steps between looks at the losses: reading them each step would stall a GPU and cost 1 ms on a CPU
+
+
+class Lit(pl.LightningModule):
+    """A System in training.  Every step's randomness comes from (seed, step), so that a resumed run draws what it would have."""
+
+    def __init__(self, system: System, *, fit: Fit, learning_rate: float, steps: int, seed: int, signature: str) -> None:
+        super().__init__()
+        self.system, self.fit_settings, self.learning_rate = system, fit, learning_rate
+        self.total_steps, self.seed, self.signature = steps, seed, signature
+        self.weights = dict(system.plan.method.losses)
+        self._valid: list[tuple[torch.Tensor, int]] = []
+
+    def _weigh(self, losses: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The only place where loss weights are applied."""
+        return torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
+
+    def training_step(self, batch: Batch, index: int) -> dict[str, torch.Tensor]:
+        """Total loss; the named parts ride along, detached."""
+        torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 64 + self.global_rank)
+        losses = self.system.plan.method.loss(self.system, batch)
+        return {"loss": self._weigh(losses), **{k: v.detach() for k, v in losses.items()}}
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """The same losses on fixed clips."""
+        losses = self.system.plan.method.loss(self.system, batch)
+        self._valid.append((self._weigh(losses), len(next(iter(batch.values())).n)))
+
+    def on_validation_epoch_end(self) -> None:
+        """One number for the callbacks that choose and stop."""
+        if self._valid:
+            total = sum(loss * count for loss, count in self._valid) / sum(count for _, count in self._valid)
+            self._valid = []
+            self.log("valid/loss", total, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the learning rate rises over `warmup` of the steps, then falls to zero along a cosine."""
+        fit = self.fit_settings
+        optimizer = torch.optim.AdamW(
+            self.system.parameters(), lr=self.learning_rate, weight_decay=fit.weight_decay, betas=(0.9, 0.99)
+        )
+        rise = max(1, round(fit.warmup * self.total_steps))
+
+        def factor(step: int) -> float:
+            if step < rise:
+                return (step + 1) / rise
+            done = (step - rise) / max(1, self.total_steps - rise)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if fit.anneal else 1.0
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the plan, so that another plan's run refuses these weights."""
+        checkpoint["audioml"] = {"signature": self.signature}
+
+
+class Meter(Callback):
+    """Progress bar, metrics.csv, the logger and the NaN guard, all fed every FLUSH steps."""
+
+    def __init__(self, history: History, logger: NoLogger, *, steps: int, progress: bool) -> None:
+        self.history, self.logger, self.steps, self.progress = history, logger, steps, progress
+        self.waiting: list[tuple[int, dict[str, torch.Tensor]]] = []
+        self.bar: Any = None
+        self.seconds, self._begin = 0.0, 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Open the bar where the run stands."""
+        self._begin = time.perf_counter()
+        if self.progress and trainer.is_global_zero:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=self.steps, initial=trainer.global_step, desc="train", unit="step", mininterval=0.5, leave=False)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
+        """Remember; look only now and then."""
+        self.waiting.append((trainer.global_step, outputs))
+        if self.bar is not None:
+            self.bar.update()
+        if len(self.waiting) >= FLUSH:
+            self.look(trainer)
+
+    def look(self, trainer: pl.Trainer) -> None:
+        """Read the waiting losses in one go; stop at the first that is not finite."""
+        if not self.waiting:
+            return
+        names = list(self.waiting[0][1])
+        table = torch.stack([torch.stack([losses[n].float() for n in names]) for _, losses in self.waiting]).cpu()
+        steps = [step for step, _ in self.waiting]
+        self.waiting = []
+        bad = (~table.isfinite()).any(1).nonzero()
+        if len(bad):
+            step = steps[int(bad[0])]
+            values = ", ".join(f"{n}={v:g}" for n, v in zip(names, table[int(bad[0])].tolist(), strict=True))
+            raise RunError(
+                f"the loss is not finite at step {step} (batch {step - 1} of this seed's order; {values}); the last checkpoint is "
+                "from before; a lower model.learning_rate or trainer.gradient_clip often helps"
+            )
+        mean = dict(zip((f"train/{n}" for n in names), table.mean(0).tolist(), strict=True))
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        if trainer.is_global_zero:
+            self.history.log(steps[-1], {**mean, "train/learning_rate": rate})
+            self.logger.log(steps[-1], {**mean, "train/learning_rate": rate})
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"loss {mean['train/loss']:.3g}", refresh=False)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Before any checkpoint is written, be sure that its losses were finite."""
+        self.look(trainer)
+        valid = trainer.callback_metrics.get("valid/loss")
+        if valid is not None and trainer.is_global_zero:
+            self.history.append(trainer.global_step, "valid/loss", float(valid))
+            self.logger.log(trainer.global_step, {"valid/loss": float(valid)})
+        if trainer.is_global_zero:
+            self.history.flush()
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Close the bar, stop the clock."""
+        self.close()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        """Whatever happened, what was measured is kept."""
+        self.close()
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._begin:
+            self.seconds, self._begin = time.perf_counter() - self._begin, 0.0
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def checkpoints(folder: Path, patience: int) -> list[Callback]:
+    """last.ckpt after every stretch of `validate_every` steps, best.ckpt by validation loss, an early stop if asked for."""
+    place = folder / "checkpoints"
+    last = ModelCheckpoint(place, filename="last", every_n_epochs=1, save_top_k=1, enable_version_counter=False)
+    best = ModelCheckpoint(
+        place, filename="best", monitor="valid/loss", mode="min", save_top_k=1, save_weights_only=True, enable_version_counter=False
+    )
+    stop = [EarlyStopping("valid/loss", mode="min", patience=patience, check_finite=True)] if patience else []
+    return [best, last, *stop]
+
+
+def load_weights(system: System, path: Path, signature: str | None) -> None:
+    """Weights only: code in a checkpoint is refused, and so are weights of another plan.  Raises RunError."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        state = {k.removeprefix("system."): v for k, v in saved["state_dict"].items()}
+        theirs = saved.get("audioml", {}).get("signature")
+    except FileNotFoundError:
+        raise RunError(f"there is no checkpoint {path}") from None
+    except Exception as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"{path} is refused: it is not a plain checkpoint of weights ({why[:160]})") from None
+    if signature is not None and theirs != signature:
+        raise RunError(f"{path} belongs to another plan (signature {theirs}, this run has {signature})")
+    try:
+        system.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(f"{path} belongs to another plan: {str(error).splitlines()[-1].strip()}") from None

@@ -1,0 +1,236 @@
+"""One run: build, plan, fit, judge, probe, record.  The only place that knows the order."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+from audioml.build import Request
+from audioml.errors import AudiomlError, RequestError, RunError
+from audioml.provenance import provenance
+from audioml.records import Record, Value, cannot_write
+from audioml.runfolder import SHARED_FOLDER, make_folder, run_signature, write_config
+
+
+def execute(request: Request, *, resume: Path | None = None) -> Record:
+    """Run to the end and return the record, which is also written, whatever happens, to the run's folder.
+
+    Raises AudiomlError with one sentence when the run fails, KeyboardInterrupt when it is interrupted.
+    """
+    sign = run_signature(request)
+    folder = resume or make_folder(request, sign)
+    main_process = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    record = Record(signature=sign, axes=request.axes(), primary=request.plan.task.primary)
+    begin = time.time()
+    with _Log(folder / "train.log", main_process) as log:
+        log.info(request.sentence())
+        try:
+            if resume is None and main_process:
+                write_config(folder, request, sign)
+            _Run(request, folder, sign, record, log, resume is not None).all()
+        except BaseException as error:
+            record.status, record.error = _ending(error, folder)
+            log.error("%s\n%s", record.error, traceback.format_exc())
+            _write(record, request, folder, begin, main_process, failing=True)
+            if isinstance(error, AudiomlError | KeyboardInterrupt):
+                raise
+            if record.status == "interrupted":
+                raise KeyboardInterrupt from None
+            raise RunError(f"{record.error} (the log is {folder / 'train.log'})") from error
+        _write(record, request, folder, begin, main_process)
+        log.info("done in %.0f s", time.time() - begin)
+    return record
+
+
+def _ending(error: BaseException, folder: Path) -> tuple[str, str]:
+    """Status and sentence of a run that did not end well."""
+    if isinstance(error, KeyboardInterrupt | SystemExit) or type(error).__name__ == "SIGTERMException":
+        return "interrupted", f"interrupted; python train.py resume={folder} goes on from the last checkpoint"
+    if isinstance(error, AudiomlError):
+        return "failed", str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "failed", str(cannot_write(folder, error))
+    if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
+        return "failed", f"out of memory; a smaller preset.batch, preset.seconds or model helps ({str(error).splitlines()[0][:120]})"
+    return "failed", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+
+
+def _write(record: Record, request: Request, folder: Path, begin: float, main_process: bool, failing: bool = False) -> None:
+    if not main_process:
+        return
+    record.provenance = {
+        **provenance(seed=request.seed, wall_s=round(time.time() - begin, 2), folder=folder.name), **record.provenance
+    }
+    try:
+        record.write(folder / "record.json")
+    except RunError:
+        if not failing:
+            raise
+
+
+class _Log:
+    """train.log: our own words, Lightning's, and warnings; the terminal stays for the sentence and the bar."""
+
+    def __init__(self, path: Path, active: bool) -> None:
+        self.path, self.active = path, active
+        self.logger = logging.getLogger("audioml")
+        self.others = [logging.getLogger(n) for n in ("pytorch_lightning", "lightning_fabric", "lightning", "py.warnings")]
+        self.handler: logging.Handler = logging.NullHandler()
+
+    def __enter__(self) -> logging.Logger:
+        if self.active:
+            try:
+                self.handler = logging.FileHandler(self.path, encoding="utf-8")
+            except OSError as error:
+                raise cannot_write(self.path, error) from None
+        self.handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.kept = [(lg, lg.handlers[:], lg.propagate, lg.level) for lg in (self.logger, *self.others)]
+        for logger in (self.logger, *self.others):
+            logger.handlers, logger.propagate = [self.handler], False
+        self.logger.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+        return self.logger
+
+    def __exit__(self, *_: Any) -> None:
+        logging.captureWarnings(False)
+        for logger, handlers, propagate, level in self.kept:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        self.handler.close()
+
+
+class _Run:
+    """The steps of a run that is known to be possible; fills the record as it goes."""
+
+    def __init__(
+        self, request: Request, folder: Path, sign: str, record: Record, log: logging.Logger, resumed: bool
+    ) -> None:
+        self.request, self.folder, self.sign, self.record, self.log, self.resumed = request, folder, sign, record, log, resumed
+        self.preset = request.settings["preset"]
+        self.main_process = int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+    def all(self) -> None:
+        """Data, system, training, test, probes, examples."""
+        self.data()
+        self.system()
+        if self.request.plan.method.trains:
+            self.train()
+        if not self.main_process:
+            return
+        self.judge()
+        self.probe()
+        self.logger.finish(self.record.as_dict(), self.folder)
+
+    def data(self) -> None:
+        """Prepare the corpus; say what was skipped."""
+        from audioml.evaluate import Sample
+
+        prepared = self.request.corpus.prepare(self.request.plan.task)
+        self.prepared = Sample(prepared, {"valid": self.preset["valid_items"], "test": self.preset["test_items"]})
+        skipped = prepared.report.get("skipped", [])
+        self.record.provenance |= {"data_fingerprint": prepared.fingerprint, "data_report": dict(prepared.report)}
+        for entry in skipped:
+            self.log.warning("skipped %s: %s", entry["file"], entry["reason"])
+        if skipped:
+            some = ", ".join(Path(str(e["file"])).name for e in skipped[:3])
+            warnings.warn(f"{len(skipped)} unusable audio files were skipped: {some}{' …' if len(skipped) > 3 else ''}", stacklevel=1)
+
+    def system(self) -> None:
+        """Weights from the seed."""
+        import torch
+
+        from audioml.shelf import make
+        from audioml.system import System
+
+        settings, names = self.request.settings, self.request.names
+        self.fit = make("trainer", names["trainer"], settings["trainer"])
+        self.logger = make("logger", names["logger"], settings["logger"])
+        torch.set_num_threads(self.fit.threads or max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+        torch.manual_seed(self.request.seed)
+        self.net = System(self.request.plan)
+        self.net.statistics = self.prepared.statistics
+        if self.main_process:
+            self.logger.start(self.folder, {"axes": self.record.axes, "signature": self.sign})
+
+    def train(self) -> None:
+        """Fit with checkpoints, then take the best weights."""
+        import torch
+
+        from audioml.datamodule import DataModule
+        from audioml.history import History
+        from audioml.lit import Lit, Meter, checkpoints, load_weights
+
+        preset, last = self.preset, self.folder / "checkpoints" / "last.ckpt"
+        stretch = min(preset["validate_every"], preset["steps"])
+        if preset["steps"] % stretch:
+            raise RequestError(f"preset.steps={preset['steps']} should be a multiple of preset.validate_every={stretch}")
+        done = 0
+        if self.resumed and last.exists():
+            load_weights(self.net, last, self.sign)  # refuses code and other plans before Lightning reads the rest
+            done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
+        whole = self.request.plan.task.whole_clips
+        data = DataModule(
+            self.prepared, self.request.plan.worlds(), batch_size=preset["batch"], seconds=None if whole else preset["seconds"],
+            steps_per_epoch=stretch, seed=self.request.seed,
+        )
+        lit = Lit(
+            self.net, fit=self.fit, learning_rate=self.request.learning_rate, steps=preset["steps"], seed=self.request.seed,
+            signature=self.sign,
+        )
+        history = History(self.folder / "metrics.csv", resume_step=done if self.resumed else None)
+        meter = Meter(history, self.logger, steps=preset["steps"], progress=self.fit.progress)
+        os.environ[SHARED_FOLDER] = str(self.folder)
+        trainer = self.fit.trainer(
+            steps=preset["steps"], callbacks=[meter, *checkpoints(self.folder, preset["patience"])], folder=self.folder
+        )
+        try:
+            trainer.fit(lit, datamodule=data, ckpt_path=str(last) if done else None, weights_only=True)
+        finally:
+            os.environ.pop(SHARED_FOLDER, None)
+            meter.close()
+            history.flush()
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        steps = trainer.global_step
+        self.record.provenance |= {
+            "steps": steps, "examples_seen": steps * preset["batch"] * trainer.world_size, "train_s": round(meter.seconds, 2),
+            "device": str(trainer.strategy.root_device), "threads": torch.get_num_threads(),
+        }
+        best = self.folder / "checkpoints" / "best.ckpt"
+        load_weights(self.net, best if best.exists() else last, self.sign)
+
+    def judge(self) -> None:
+        """The test split through the system, beside the floor and the ceiling; examples to look at and hear."""
+        import torch
+
+        from audioml.evaluate import system_outputs, trivial_scores
+        from audioml.examples import write_examples
+        from audioml.metrics import evaluate
+
+        plan, task = self.request.plan, self.request.plan.task
+        clips = [self.prepared.clip("test", i) for i in range(self.prepared.size("test"))]
+        device = "cuda" if torch.cuda.is_available() and "cuda" in self.record.provenance.get("device", "") else "cpu"
+        found = system_outputs(self.net.to(device), clips, device)
+        self.net.to("cpu")
+        scores = evaluate(task, clips, found, worlds=plan.worlds())
+        floor = trivial_scores(task.baseline, plan, clips, self.prepared)
+        ceiling = trivial_scores(task.ceiling, plan, clips, self.prepared)
+        self.record.values |= scores.values
+        self.record.baselines, self.record.ceilings = floor.values, ceiling.values
+        self.record.items, self.record.baseline_items = scores.items, floor.items
+        write_examples(self.folder, plan, clips, found)
+
+    def probe(self) -> None:
+        """What the system costs and how it streams."""
+        from audioml.probes import measure_all
+
+        self.record.values |= measure_all(self.net.eval(), None)
+        seconds = self.record.provenance.get("train_s")
+        if seconds is not None:
+            self.record.values["compute/train_seconds"] = Value(seconds, "s", "low")

@@ -1,0 +1,125 @@
+"""A run's folder: its name, config.yaml, and how a run is found again.  Light; what is read from a folder is not trusted."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audioml import shelf
+from audioml.build import AXES, Draft, Request, resolve
+from audioml.errors import RequestError
+from audioml.kinds import Label, Stems, Text, Wave, World
+from audioml.plan import Plan
+from audioml.provenance import signature
+from audioml.records import cannot_write, write_text
+
+KINDS: dict[str, type] = {k.__name__: k for k in (Wave, Stems, Text, Label)}
+SHARED_FOLDER = "AUDIOML_RUN_FOLDER"  # the processes of one ddp run agree on the folder through the environment
+
+
+def run_signature(request: Request) -> str:
+    """Ten hex digits: equal for equal choices."""
+    settings = {g: k for g, k in request.settings.items() if g in (*AXES, "data", "preset")}
+    return signature(request.axes(), {**settings, "learning_rate": request.learning_rate, "ports": dict(request.ports)})
+
+
+def make_folder(request: Request, sign: str) -> Path:
+    """outputs/runs/<date>_<time>_<task>_<model>_<signature>/, new; or the one another process of this run made."""
+    if os.environ.get(SHARED_FOLDER):
+        return Path(os.environ[SHARED_FOLDER])
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    word = re.sub(r"[^\w-]+", "-", request.name).strip("-")[:40] + "_" if request.name else ""
+    base = f"{stamp}_{word}{request.names['task']}_{request.names['model']}_{sign}"
+    for attempt in range(1000):
+        folder = Path(request.outputs) / "runs" / (base + (f"_{attempt}" if attempt else ""))
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+    raise RequestError(f"{request.outputs}/runs already has a thousand runs of this second")
+
+
+def write_config(folder: Path, request: Request, sign: str) -> None:
+    """config.yaml: every name and setting resolved, and the worlds, so that the run can be repeated, resumed and used."""
+    settings = {g: dict(k) for g, k in request.settings.items()}
+    settings["model"]["learning_rate"] = request.learning_rate
+    worlds = {p: {"kind": type(w).__name__, **_plain(asdict(w))} for p, w in request.plan.worlds().items()}
+    config = {
+        "audioml": 1, "signature": sign, "names": dict(request.names), "chosen": list(request.chosen), "settings": settings,
+        "ports": dict(request.ports), "seed": request.seed, "name": request.name, "outputs": request.outputs, "worlds": worlds,
+    }
+    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.yaml of a run's folder.  Raises RequestError, one sentence, for anything else."""
+    path = Path(folder) / "config.yaml"
+    if not path.is_file():
+        raise RequestError(f"{folder} is not a run's folder: it has no config.yaml")
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError):
+        raise RequestError(f"{path} cannot be read as YAML") from None
+    wanted = {"names": dict, "settings": dict, "worlds": dict, "seed": int, "ports": dict, "outputs": str, "signature": str}
+    for key, kind in wanted.items():
+        if not isinstance(config, dict) or not isinstance(config.get(key), kind):
+            raise RequestError(f"{path} is not the config of a run: '{key}' is missing or of the wrong kind")
+    for group in shelf.GROUPS:
+        if not isinstance(config["names"].get(group), str):
+            raise RequestError(f"{path} is not the config of a run: names.{group} is missing")
+        shelf.require(group, config["names"][group])
+        if not isinstance(config["settings"].get(group, {}), dict):
+            raise RequestError(f"{path} is not the config of a run: settings.{group} is of the wrong kind")
+        config["settings"].get(group, {}).pop("_target_", None)  # names choose parts, a file from outside never does
+    return config
+
+
+def request_of(folder: Path) -> Request:
+    """The request that a folder's run was made from."""
+    config = read_config(folder)
+    cfg = {**config["settings"], **{k: config.get(k) for k in ("ports", "seed", "name", "outputs")}}
+    return resolve(cfg, config["names"])
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run to use: its plan and where its weights lie."""
+
+    plan: Plan
+    weights: Path
+    signature: str
+
+
+def finished(folder: Path) -> Finished:
+    """Plan and weights of a run, without its data: the worlds are in config.yaml."""
+    config = read_config(folder)
+    settings, names, preset = config["settings"], config["names"], config["names"]["preset"]
+    task = shelf.make("task", names["task"], settings.get("task", {}), preset)
+    worlds = {str(p): _world(w, Path(folder)) for p, w in config["worlds"].items()}
+    ports = {str(p): str(r) for p, r in config["ports"].items()}
+    draft = Draft(task, worlds, settings, ports, preset)
+    made = draft.plan({a: names[a] for a in AXES})
+    best, last = (Path(folder) / "checkpoints" / f"{n}.ckpt" for n in ("best", "last"))
+    return Finished(made, best if best.exists() else last, config["signature"])
+
+
+def _world(raw: Any, folder: Path) -> World:
+    try:
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k != "kind"}
+        return KINDS[raw["kind"]](**values)
+    except (TypeError, KeyError, AttributeError):
+        raise RequestError(f"{folder}/config.yaml is not the config of a run: a port's world cannot be read") from None
