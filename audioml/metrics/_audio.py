@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from audioml.kinds import Stems
-from audioml.metrics._base import Items, Quantity, Scored, Unscored
+from audioml.metrics._base import Items, Quantity, Scored, UnscoredError
 
 SILENCE = 1e-4  # root mean square (-80 dBFS) below which a signal counts as silent
 FLOOR, ROOF = -60.0, 100.0  # dB; a silent output scores the floor, a perfect copy the roof
@@ -118,7 +118,7 @@ def ratio_scores(items: Items, name: str, measure: Callable[[np.ndarray, np.ndar
 def signal_by_signal(items: Items, score: Callable[[np.ndarray, np.ndarray], float]) -> Scored:
     """`score(target [T], output [T])` for metrics of one signal at a time, meaned over stems and channels.
 
-    An item is left out when any of its signals raises Unscored, or when all its targets are silent.
+    An item is left out when any of its signals raises UnscoredError, or when all its targets are silent.
     """
     rows = np.full(len(items), np.nan)
     left_out: Counter[str] = Counter()
@@ -127,8 +127,8 @@ def signal_by_signal(items: Items, score: Callable[[np.ndarray, np.ndarray], flo
         heard = ~silent(t)
         try:
             if not heard.any():
-                raise Unscored(SILENT)
+                raise UnscoredError(SILENT)
             rows[i] = np.mean([score(a, b) for a, b in zip(t[heard], o[heard], strict=True)])
-        except Unscored as why:
+        except UnscoredError as why:
             left_out[str(why)] += 1
     return Scored(rows, rows, left_out)

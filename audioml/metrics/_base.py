@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Unscored(Exception):
+class UnscoredError(Exception):
     """Raised for one item that the metric cannot score; the message is the reason that the value will name."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from audioml.errors import RequestError, RunError
 from audioml.kinds import World
-from audioml.metrics._base import Items, Quantity, Scored, Unscored
+from audioml.metrics._base import Items, Quantity, Scored, UnscoredError
 from audioml.metrics._bootstrap import RESAMPLES, interval
 from audioml.metrics._registry import metric
 from audioml.parts import Clip, Task
@@ -87,10 +87,10 @@ def _measure(module: ModuleType, items: Items, scores: Scores, seed: int, resamp
     try:
         _ready(module, items)
         scored = module.score(items)
-    except Unscored as why:
+    except UnscoredError as why:
         scores.values.update({k: not_measured(str(why), q.unit, q.better) for k, q in quantities.items()})
         return
-    except Exception as error:  # noqa: BLE001 - a metric must never cost a finished training
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         scores.values.update({k: not_measured(reason, q.unit, q.better) for k, q in quantities.items()})
         return
@@ -103,16 +103,16 @@ def _measure(module: ModuleType, items: Items, scores: Scores, seed: int, resamp
 
 def _ready(module: ModuleType, items: Items) -> None:
     if not len(items):
-        raise Unscored("there are no items to score")
+        raise UnscoredError("there are no items to score")
     for package in module.PACKAGES:
         try:
             importlib.import_module(package)
         except ImportError:
-            raise Unscored(f"package '{package}' is not installed (pip install {package})") from None
+            raise UnscoredError(f"package '{package}' is not installed (pip install {package})") from None
     if module.JUDGES == "audio":
         broken = sum(not np.isfinite(x).all() for x in items.outputs)
         if broken:
-            raise Unscored(f"{broken} of {len(items)} outputs hold NaN or Inf")
+            raise UnscoredError(f"{broken} of {len(items)} outputs hold NaN or Inf")
 
 
 def _value(quantity: Quantity, scored: Scored, seed: int, resamples: int) -> tuple[Value, list[float | None] | None]:

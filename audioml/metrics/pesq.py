@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from audioml.metrics._base import Items, Quantity, Scored, Unscored
+from audioml.metrics._base import Items, Quantity, Scored, UnscoredError
 
 JUDGES = "audio"
 PACKAGES = ("pesq",)
@@ -23,7 +23,7 @@ def quantities(items: Items) -> dict[str, Quantity]:
 
 
 def score(items: Items) -> dict[str, Scored]:
-    """One row per item, meaned over channels.  Raises Unscored when the rate has no wide band."""
+    """One row per item, meaned over channels.  Raises UnscoredError when the rate has no wide band."""
     import numpy as np
     from pesq import PesqError, pesq
     from scipy.signal import resample_poly
@@ -31,7 +31,7 @@ def score(items: Items) -> dict[str, Scored]:
     from audioml.metrics._audio import signal_by_signal
 
     if items.rate is None or items.rate < RATE:
-        raise Unscored(f"PESQ wide-band needs audio of at least {RATE} Hz, this is {items.rate} Hz")
+        raise UnscoredError(f"PESQ wide-band needs audio of at least {RATE} Hz, this is {items.rate} Hz")
 
     def one(target: np.ndarray, output: np.ndarray) -> float:
         if np.abs(output).max() < 1e-12:
@@ -42,9 +42,9 @@ def score(items: Items) -> dict[str, Scored]:
             found = pesq(RATE, target, output, "wb", on_error=PesqError.RAISE_EXCEPTION)
         except (PesqError, ValueError) as why:
             text = why.args[0] if why.args else type(why).__name__
-            raise Unscored("PESQ: " + (text.decode() if isinstance(text, bytes) else str(text))) from None
+            raise UnscoredError("PESQ: " + (text.decode() if isinstance(text, bytes) else str(text))) from None
         if not math.isfinite(found):
-            raise Unscored("PESQ: no score")
+            raise UnscoredError("PESQ: no score")
         return found
 
     return {"fidelity/pesq_wb": signal_by_signal(items, one)}

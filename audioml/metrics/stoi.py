@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 
-from audioml.metrics._base import Items, Quantity, Scored, Unscored
+from audioml.metrics._base import Items, Quantity, Scored, UnscoredError
 
 JUDGES = "audio"
 PACKAGES = ("pystoi",)
@@ -19,14 +19,14 @@ def quantities(items: Items) -> dict[str, Quantity]:
 
 
 def score(items: Items) -> dict[str, Scored]:
-    """One row per item, meaned over channels.  Raises Unscored when the rate is not known."""
+    """One row per item, meaned over channels.  Raises UnscoredError when the rate is not known."""
     import numpy as np
     from pystoi import stoi
 
     from audioml.metrics._audio import signal_by_signal
 
     if items.rate is None:
-        raise Unscored("STOI needs the sampling rate, which the data does not state")
+        raise UnscoredError("STOI needs the sampling rate, which the data does not state")
 
     def one(target: np.ndarray, output: np.ndarray) -> float:
         with warnings.catch_warnings():
@@ -34,6 +34,6 @@ def score(items: Items) -> dict[str, Scored]:
             try:
                 return float(stoi(target, output, items.rate))
             except (RuntimeWarning, ValueError, IndexError):  # an AxisError when not one frame is left
-                raise Unscored("STOI: less than 30 frames of speech") from None
+                raise UnscoredError("STOI: less than 30 frames of speech") from None
 
     return {"fidelity/stoi": signal_by_signal(items, one)}

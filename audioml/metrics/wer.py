@@ -7,7 +7,7 @@ mean number of reference words, so that their mean is the corpus rate.
 
 from __future__ import annotations
 
-from audioml.metrics._base import Items, Quantity, Scored, Unscored, mean
+from audioml.metrics._base import Items, Quantity, Scored, UnscoredError, mean
 
 JUDGES = "text"
 PACKAGES = ("rapidfuzz",)
@@ -19,7 +19,7 @@ def quantities(items: Items) -> dict[str, Quantity]:
 
 
 def score(items: Items) -> dict[str, Scored]:
-    """Rows [n, 2] of (edits, reference length).  Raises Unscored when every reference is empty."""
+    """Rows [n, 2] of (edits, reference length).  Raises UnscoredError when every reference is empty."""
     import numpy as np
     from rapidfuzz.distance import Levenshtein
 
@@ -27,7 +27,7 @@ def score(items: Items) -> dict[str, Scored]:
         pairs = [(cut(t), cut(o)) for t, o in zip(items.targets, items.outputs, strict=True)]
         counts = np.array([(Levenshtein.distance(t, o), len(t)) for t, o in pairs], dtype=np.float64)
         if not counts[:, 1].sum():
-            raise Unscored("all reference texts are empty")
+            raise UnscoredError("all reference texts are empty")
         return Scored(counts, counts[:, 0] / counts[:, 1].mean())
 
     return {"quality/wer": rows(str.split), "quality/cer": rows(lambda text: " ".join(text.split()))}

@@ -158,9 +158,17 @@ def test_spectral_distance_of_a_gain_is_the_gain_and_floors_what_is_not_heard():
     n = RATE // 2
     x = rng.standard_normal((1, n)).astype(np.float32)
     clips = [Clip("c", {"noisy": x, "clean": x})]
-    half = evaluate(task(["spectral_distance"]), clips, [{"clean": x / 2}], worlds=WORLDS).values["fidelity/spectral_distance"].value
+    half = (
+        evaluate(task(["spectral_distance"]), clips, [{"clean": x / 2}], worlds=WORLDS)
+        .values["fidelity/spectral_distance"]
+        .value
+    )
     assert half == pytest.approx(20 * np.log10(2), rel=0.02)
-    near = evaluate(task(["spectral_distance"]), clips, [{"clean": x + 1e-7}], worlds=WORLDS).values["fidelity/spectral_distance"].value
+    near = (
+        evaluate(task(["spectral_distance"]), clips, [{"clean": x + 1e-7}], worlds=WORLDS)
+        .values["fidelity/spectral_distance"]
+        .value
+    )
     assert near < 1e-3
 
 

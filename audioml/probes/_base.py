@@ -1,0 +1,136 @@
+"""What the probes share: noise in, one tensor out, and a hush around the measurement so that nothing outside changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from audioml.kinds import Seq, rate_of
+from audioml.records import Value, not_measured
+
+if TYPE_CHECKING:
+    import torch
+
+    from audioml.system import System
+
+AMPLITUDE = 0.1  # of the probe noise: about the level of speech
+
+
+class UnmeasurableError(Exception):
+    """The measure has no meaning for this system; the message is the reason that its values will name."""
+
+
+def nothing(values: Mapping[str, tuple[str, str]], reason: str) -> dict[str, Value]:
+    """Every value of a probe ({name: (unit, better)}), not measured for that reason."""
+    return {name: not_measured(reason, *quantity) for name, quantity in values.items()}
+
+
+@contextmanager
+def hushed(system: System) -> Iterator[None]:
+    """Eval mode, one thread, no change of the global random state; everything as before afterwards."""
+    import torch
+
+    modes = [(m, m.training) for m in system.modules()]
+    threads = torch.get_num_threads()
+    devices = {p.device.index for p in system.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices=sorted(d for d in devices if d is not None)):
+        torch.manual_seed(0)
+        system.eval()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            for module, mode in modes:
+                module.training = mode
+
+
+@dataclass(frozen=True)
+class Ear:
+    """The input ports of a system as one tensor [B, C, T] of all their channels; `rate` in Hz."""
+
+    ports: tuple[tuple[str, int], ...]  # (port, channels)
+    rate: int
+
+    @property
+    def channels(self) -> int:
+        """Channels of all ports together."""
+        return sum(c for _, c in self.ports)
+
+    def noise(self, samples: int, batch: int = 1, seed: int = 0) -> torch.Tensor:
+        """White noise [batch, channels, samples] of standard deviation 0.1, float32, its own generator."""
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        return AMPLITUDE * torch.randn(batch, self.channels, samples, generator=generator)
+
+    def split(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """[B, C, T] -> {port: [B, c, T]}."""
+        parts = x.split([c for _, c in self.ports], dim=1)
+        return {port: part for (port, _), part in zip(self.ports, parts, strict=True)}
+
+    def batch(self, x: torch.Tensor) -> dict[str, Seq]:
+        """[B, C, T] -> the batch that a system takes, all of it valid."""
+        import torch
+
+        n = torch.full((x.shape[0],), x.shape[-1], dtype=torch.int64, device=x.device)
+        return {port: Seq(part, n) for port, part in self.split(x).items()}
+
+
+def ear_of(system: System) -> Ear:
+    """Raises UnmeasurableError when an input is no wave, leaves its rate open, or runs at another rate than the first."""
+    ports, rates = [], set()
+    for port, side in system.plan.inputs.items():
+        world: Any = side.world
+        if getattr(world, "rate", None) is None or hasattr(world, "names"):
+            raise UnmeasurableError(f"input '{port}' is {type(world).__name__}, probes play noise to waves of a known rate")
+        ports.append((port, world.channels or 1))
+        rates.add(world.rate)
+    if len(rates) != 1:
+        raise UnmeasurableError(f"the inputs run at different rates: {sorted(rates)} Hz")
+    return Ear(tuple(ports), rates.pop())
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What a system puts out, as one tensor [B, D, M] of M columns; one column is `step` samples of the input.
+
+    `audio`: the rendered waves (step 1); otherwise the head's emission, frame by frame.
+    """
+
+    audio: bool
+    step: Fraction
+
+    def run(self, system: System, ear: Ear, x: torch.Tensor) -> torch.Tensor:
+        """x [B, C, T] -> [B, D, M]."""
+        if self.audio:
+            return system(ear.batch(x))[system.plan.output.port].x.flatten(1, -2)
+        return system.emit(ear.batch(x)).x.flatten(1, -2)
+
+
+def voice_of(system: System, ear: Ear) -> Voice:
+    """Raises UnmeasurableError when there is one answer for the whole clip, or an output at another rate than the input."""
+    plan = system.plan
+    world: Any = plan.output.world
+    if world.family == "audio":
+        if world.rate != ear.rate:
+            raise UnmeasurableError(f"the output runs at {world.rate} Hz, the input at {ear.rate} Hz")
+        return Voice(True, Fraction(1))
+    if getattr(plan.flow, "pool", False) or getattr(plan.flow.emit, "length", None) == 1:
+        raise UnmeasurableError("there is one answer for the whole clip")
+    rate = rate_of(plan.flow.emit) or rate_of(getattr(plan, "layout", None))
+    if rate is None:
+        raise UnmeasurableError("the output has no frame rate")
+    return Voice(False, Fraction(ear.rate) / rate)
+
+
+def block_of(system: System) -> int:
+    """Samples that one step takes: the representations' least common block; 1 where they state none."""
+    plan = system.plan
+    sides = [*plan.inputs.values(), plan.output]
+    blocks = [getattr(getattr(side, "representation", None), "block", 1) for side in sides if side.world.family == "audio"]
+    return math.lcm(*(int(b) for b in blocks)) if blocks else 1

@@ -1,0 +1,114 @@
+"""Latency: how long after a sound its answer leaves, by construction and by the clock.
+
+latency/algorithmic_ms  look-ahead + block: the wait that no faster machine shortens.  The look-ahead is the measured one
+                        (context/lookahead_ms), the block is what one step of the stream takes
+latency/block_ms        the block that was timed: one step of the stream, several where a step is below 10 ms
+latency/block_p50_ms    time to process one such block, one thread of this machine's CPU: median …
+latency/block_p95_ms    … and 95th percentile
+latency/rtf             mean time per block over the block's duration: real time needs less than 1
+latency/offline_rtf     the same for a whole clip of 3 s at once, median of up to 3 runs
+
+Protocol: float32, batch 1, noise, five warm-up blocks, then at least 50 blocks and half a second, at most 1.5 s.  Block
+times are given only where the streaming law held: a wrong answer has no latency.  They hold for the machine in the record's
+provenance and for the load it had; compare within one machine.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from statistics import mean, median, quantiles
+from typing import TYPE_CHECKING, Any
+
+from audioml.errors import Misfit
+from audioml.probes import context, streaming
+from audioml.probes._base import Ear, UnmeasurableError, block_of, ear_of, hushed, nothing
+from audioml.records import Value, not_measured
+
+if TYPE_CHECKING:
+    from audioml.system import System
+
+AFTER = ("context", "streaming", "compute")
+VALUES = {
+    "latency/algorithmic_ms": ("ms", "low"),
+    "latency/block_ms": ("ms", ""),
+    "latency/block_p50_ms": ("ms", "low"),
+    "latency/block_p95_ms": ("ms", "low"),
+    "latency/rtf": ("", "low"),
+    "latency/offline_rtf": ("", "low"),
+}
+TIMED = ("latency/block_ms", "latency/block_p50_ms", "latency/block_p95_ms", "latency/rtf")
+WARM_UP, BLOCKS, MOST_SECONDS, LEAST_SECONDS = 5, 50, 1.5, 0.5
+SMALLEST_MS = 10.0
+CLIP_SECONDS = 3
+
+
+def measure(
+    system: System, data: Any = None, *, found: Mapping[str, Value] | None = None, seconds: float = 5.0
+) -> dict[str, Value]:
+    """Reads context and streaming from `found`, or measures them.  Raises UnmeasurableError without audio input."""
+    ear = ear_of(system)
+    known = dict(found or {})
+    if "streaming/class" not in known:
+        for other in (context, streaming):
+            try:
+                known |= other.measure(system, data, found=known, seconds=seconds)
+            except UnmeasurableError as why:
+                known |= nothing(other.VALUES, str(why))
+    import torch
+
+    out = {"latency/algorithmic_ms": _algorithmic(system, ear, known)}
+    with hushed(system), torch.no_grad():
+        out |= _blocks(system, ear, known, min(MOST_SECONDS, seconds))
+        out["latency/offline_rtf"] = _offline(system, ear, seconds)
+    return out
+
+
+def _algorithmic(system: Any, ear: Ear, known: Mapping[str, Value]) -> Value:
+    quantity = VALUES["latency/algorithmic_ms"]
+    ahead = known["context/lookahead_ms"]
+    if ahead.value is None:
+        return not_measured(ahead.reason, *quantity)
+    if ahead.reason.startswith("at least"):
+        return not_measured(f"the look-ahead is {ahead.value:g} ms or more: {ahead.reason}", *quantity)
+    try:
+        block = system.stream(1).block
+    except Misfit:
+        block = block_of(system)
+    return Value(float(ahead.value) + 1000 * block / ear.rate, *quantity, reason=ahead.reason)
+
+
+def _blocks(system: Any, ear: Ear, known: Mapping[str, Value], most: float) -> dict[str, Value]:
+    if not str(known["streaming/class"].value).startswith("online"):
+        reason = known["streaming/reason"].value or known["streaming/class"].reason
+        return nothing({k: VALUES[k] for k in TIMED}, f"it does not stream: {reason}")
+    stream = system.stream(1)
+    size = stream.block * max(1, math.ceil(SMALLEST_MS * ear.rate / 1000 / stream.block))
+    blocks = ear.noise(16 * size).split(size, -1)
+    times = []
+    begun = time.perf_counter()
+    while True:
+        block = ear.split(blocks[len(times) % len(blocks)])
+        start = time.perf_counter()
+        stream.push(block)
+        now = time.perf_counter()
+        times.append(now - start)
+        enough = len(times) >= WARM_UP + BLOCKS and now - begun >= min(LEAST_SECONDS, most)
+        if enough or (len(times) >= 2 * WARM_UP and now - begun >= most):
+            break
+    times = [1000 * t for t in times[WARM_UP:]]
+    duration, n = 1000 * size / ear.rate, len(times)
+    numbers = duration, median(times), quantiles(times, n=20, method="inclusive")[-1], mean(times) / duration
+    return {k: Value(number, *VALUES[k], n=n) for k, number in zip(TIMED, numbers, strict=True)}
+
+
+def _offline(system: Any, ear: Ear, seconds: float) -> Value:
+    inputs = ear.batch(ear.noise(CLIP_SECONDS * ear.rate))
+    system(inputs)
+    times: list[float] = []
+    while len(times) < 3 and (not times or sum(times) + times[-1] < seconds / 2):
+        start = time.perf_counter()
+        system(inputs)
+        times.append(time.perf_counter() - start)
+    return Value(median(times) / CLIP_SECONDS, *VALUES["latency/offline_rtf"], n=len(times))
