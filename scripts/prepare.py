@@ -20,6 +20,9 @@ def main() -> int:
     except AudiomlError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the embedded data was not made, and nothing was left behind", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 STEMS = ("soprano", "alto", "tenor", "bass")
 
 # GM program and the MIDI pitches it may play.  symusic's player is out of tune by up to several hundred cents for many
-# programs of this font (violin, viola, cello, piano …), so these were chosen by measuring every semitone: all within 25 cents.
+# programs of this font (violin, viola, cello, piano …) and mute for single notes of others (alto sax), so these were chosen
+# by measuring every semitone: all sound, within 25 cents.
 # Each voice has its own three, so a stem can be told by its colour as well as by its register.
 INSTRUMENTS = {
     "soprano": {"flute": (73, 58, 83), "oboe": (68, 58, 83), "clarinet": (71, 59, 83)},
-    "alto": {"trumpet": (56, 52, 83), "english horn": (69, 50, 75), "alto sax": (65, 48, 76)},
+    "alto": {"trumpet": (56, 52, 83), "english horn": (69, 50, 75), "soprano sax": (64, 52, 83)},
     "tenor": {"trombone": (57, 40, 69), "tenor sax": (66, 44, 71), "string section": (44, 36, 83)},
     "bass": {"bassoon": (70, 34, 62), "tuba": (58, 34, 66), "contrabass": (43, 34, 66)},
 }

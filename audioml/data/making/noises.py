@@ -31,11 +31,10 @@ Columns: `file_name`, `split`, `category`. Each clip has its own parameters. The
 def shaped(rng: np.random.Generator, n: int, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Gaussian noise [n] with the amplitude response `gain(frequency in Hz)`, normalised to RMS 1."""
     import numpy as np
-    import scipy.fft
 
-    size = scipy.fft.next_fast_len(n, real=True)
-    spectrum = scipy.fft.rfft(rng.standard_normal(size))
-    x = scipy.fft.irfft(spectrum * gain(np.maximum(scipy.fft.rfftfreq(size, 1 / RATE), 20.0)), size)[:n]
+    size = 1 << (n - 1).bit_length()
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    x = np.fft.irfft(spectrum * gain(np.maximum(np.fft.rfftfreq(size, 1 / RATE), 20.0)), size)[:n]
     return x / np.sqrt(np.mean(x**2))
 
 
@@ -85,10 +84,11 @@ def sparks(rng: np.random.Generator, n: int, per_second: float, tail: float) -> 
 def ringing(x: np.ndarray, hertz: float, decay: float) -> np.ndarray:
     """`x` [n] through a resonance at `hertz` that dies away in `decay` seconds."""
     import numpy as np
-    from scipy.signal import fftconvolve
 
     t = np.arange(int(6 * decay * RATE)) / RATE
-    return fftconvolve(x, np.exp(-t / decay) * np.sin(2 * np.pi * hertz * t + 0.5))[: len(x)]
+    response = np.exp(-t / decay) * np.sin(2 * np.pi * hertz * t + 0.5)
+    size = 1 << (len(x) + len(t) - 1).bit_length()
+    return np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(response, size), size)[: len(x)]
 
 
 def unit(x: np.ndarray) -> np.ndarray:

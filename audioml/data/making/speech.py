@@ -57,7 +57,7 @@ VOICES = {
         Voice("max-gb", "en+max", 50, 160),
         Voice("fern-us", "en-us+f5", 42, 165),
         Voice("rob-us", "en-us+rob", 50, 155),
-        Voice("alicia-gb", "en-gb-x-rp+Alicia", 36, 160),
+        Voice("annie-gb", "en-gb-x-rp+Annie", 42, 160),
     ),
 }
 README = """# {title} (made by audioml)
