@@ -132,7 +132,7 @@ def _draw(sink: _Sink) -> str | None:
     from matplotlib.figure import Figure
 
     stems = list(dict.fromkeys(stem for stem, role in sink.panels if role == roles[-1]))
-    width, height = 1.75 * len(roles) + 0.5, (1.5 if len(stems) == 1 else 1.1) * len(stems) + 0.35
+    width, height = 5.75, (1.5 if len(stems) == 1 else 1.1) * len(stems) + 0.35
     figure = Figure(figsize=(width, height), dpi=130)
     FigureCanvasAgg(figure)
     # fixed margins in inches: a layout that is solved for draws everything twice
