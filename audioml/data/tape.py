@@ -20,8 +20,8 @@ SEGMENT = 1 << _SHIFT  # samples per entry of the energy index
 class Tape:
     """Decoded recordings of one corpus, memory-mapped.
 
-    `length` [files] samples, `scale` [files], `power` [files] mean square, `hashes` of each recording's samples, `skipped` [{"file", "reason"}]
-    (a skipped recording has length 0).
+    `length` [files] samples, `scale` [files], `power` [files] mean square, `hashes` of each recording's samples,
+    `skipped` [{"file", "reason"}] (a skipped recording has length 0).
     """
 
     def __init__(self, folder: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from benches._timing import Row, alternate
 
 from audioml.data.mix import Mix
 from audioml.data.tape import Tape
 from audioml.kinds import Wave
 from audioml.parts import Task
+from benches._timing import Row, alternate
 
 RATE, FILES, ITEMS, BATCHES = 16000, 500, 16, 12
 TASK = Task("enhancement", {"noisy": Wave()}, {"clean": Wave()}, (), "", (), "", "")
