@@ -161,7 +161,7 @@ def _panel(axis: Any, panel: tuple[Any, int] | None, title: str) -> None:
     grey = "#808080"  # reads on white and on black
     axis.set_title(title, fontsize=8, color=grey, pad=3)
     axis.tick_params(labelsize=7.5, colors=grey, length=2, pad=1.5)
-    axis.locator_params(axis="x", nbins=4)
+    axis.locator_params(axis="x", nbins=4, prune="upper")  # the last label would run into the next panel's first
     axis.locator_params(axis="y", nbins=4)
     for spine in axis.spines.values():
         spine.set_visible(False)

@@ -200,5 +200,5 @@ def _encode_picture(path: Path, _: None) -> tuple[str, bytes]:
         if image.width * image.height > LARGEST_PICTURE:
             raise ValueError("too many pixels")
         out = io.BytesIO()
-        image.convert("RGBA").save(out, "WEBP", quality=70, method=2)
+        image.convert("RGBA").save(out, "WEBP", quality=80, method=2)
     return "image/webp", out.getvalue()
