@@ -20,7 +20,8 @@ def rows(folder: Path, table: str = "metadata.csv") -> list[dict[str, str]]:
 
 def pcm(path: Path) -> np.ndarray:
     x, rate = soundfile.read(path, dtype="int16")
-    assert rate == 16000 and x.ndim == 1
+    assert rate == 16000
+    assert x.ndim == 1
     return x
 
 
@@ -52,7 +53,9 @@ def test_notes_sound_at_their_pitch(embedded_sets: Path) -> None:
             if end - start > 0.3:
                 middle = stems[note["stem"]][int((start + 0.1) * 16000) : int((end - 0.03) * 16000)]
                 errors.append(abs(cents_off(middle, int(note["pitch"]))))
-    assert len(errors) > 50 and np.median(errors) < 15 and np.max(errors) < 50
+    assert len(errors) > 50
+    assert np.median(errors) < 15
+    assert np.max(errors) < 50
 
 
 def test_every_instrument_is_in_tune_over_its_range() -> None:
@@ -61,7 +64,8 @@ def test_every_instrument_is_in_tune_over_its_range() -> None:
         for name, (program, low, high) in instruments.items():
             for pitch in range(low, high + 1):
                 x = chorales.render([(0.0, 0.8, pitch, 90)], program, 0.8)[3200:]
-                assert np.sqrt(np.mean(x**2)) > 0.05 and abs(cents_off(x, pitch)) < 30, (name, pitch)
+                assert np.sqrt(np.mean(x**2)) > 0.05, (name, pitch)
+                assert abs(cents_off(x, pitch)) < 30, (name, pitch)
 
 
 def test_beats_and_notes_agree(embedded_sets: Path) -> None:
@@ -93,6 +97,12 @@ def test_our_reader_reads_what_music21_reads(index: int) -> None:
     )
     ours = sorted((stem, float(onset), float(offset), pitch) for stem, onset, offset, pitch in song.notes)
     assert ours == reference
+
+
+def test_too_small_a_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chorales, "corpus", list)
+    with pytest.raises(RuntimeError, match="music21's corpus holds 0 usable chorales, 3 are needed"):
+        chorales.choose(3)
 
 
 def test_melodies_of_the_full_set_are_all_different() -> None:

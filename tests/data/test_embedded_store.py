@@ -34,9 +34,7 @@ def environment() -> dict[str, str]:
 
 def started(cache: Path) -> subprocess.Popen[str]:
     """A process that has begun to write."""
-    process = subprocess.Popen(
-        [*PREPARE, str(cache)], start_new_session=True, stdout=-1, stderr=-1, text=True, env=environment()
-    )
+    process = subprocess.Popen([*PREPARE, str(cache)], start_new_session=True, stdout=-1, stderr=-1, text=True, env=environment())
     while not list(cache.glob(".embedded*.tmp/*/*")):
         assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
         time.sleep(0.02)
@@ -47,8 +45,10 @@ def test_interrupted_killed_then_two_at_once_give_the_same_bytes(embedded_sets: 
     stopped = started(tmp_path)
     os.killpg(stopped.pid, signal.SIGINT)
     said = stopped.communicate(timeout=30)[1]
-    assert stopped.returncode == 1 and "interrupted: the embedded data was not made, and nothing was left behind" in said
-    assert not list(tmp_path.glob("*embedded*/")) and not list(tmp_path.glob(".embedded*"))
+    assert stopped.returncode == 1
+    assert "interrupted: the embedded data was not made, and nothing was left behind" in said
+    assert not list(tmp_path.glob("*embedded*/"))
+    assert not list(tmp_path.glob(".embedded*"))
 
     killed = started(tmp_path)
     killed.kill()
@@ -83,7 +83,7 @@ def test_an_unknown_scale(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RequestError, match="file/cache cannot be written .*name another one with data.cache=DIR"):
+    with pytest.raises(RequestError, match=r"file/cache cannot be written .*name another one with data.cache=DIR"):
         store.ensure(str(tmp_path / "file" / "cache"), "smoke")
 
 
@@ -104,7 +104,7 @@ def test_a_maker_that_fails(news: str, text: str, tmp_path: Path, monkeypatch: p
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
 def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "a.flac").symlink_to("/dev/full")
-    with pytest.raises(OSError) as caught, Shelf(tmp_path, (), "", lambda k: None) as shelf_:
+    with pytest.raises(OSError, match="No space left on device") as caught, Shelf(tmp_path, (), "", lambda k: None) as shelf_:
         shelf_.audio("a.flac", np.zeros(16000, np.int16))
     assert caught.value.errno == errno.ENOSPC
 
@@ -113,10 +113,14 @@ def test_the_worker_tells_its_error(tmp_path: Path) -> None:
     (tmp_path / "noise").write_text("in the way")
     command = [sys.executable, "-m", "audioml.data.making", str(tmp_path), "smoke", "noise"]
     out = subprocess.run(command, capture_output=True, text=True, env=environment())
-    assert out.returncode == 1 and '"error": "FileExistsError' in out.stdout and f'"errno": {errno.EEXIST}' in out.stdout
+    assert out.returncode == 1
+    assert '"error": "FileExistsError' in out.stdout
+    assert f'"errno": {errno.EEXIST}' in out.stdout
 
 
 def test_the_front_door_speaks_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "scripts" / "prepare.py"), "--cache", str(tmp_path), "--scale", "fill"]
     out = subprocess.run(command, capture_output=True, text=True, env=environment())
-    assert out.returncode == 2 and out.stderr.startswith("data.scale=fill is not a scale") and "Traceback" not in out.stderr
+    assert out.returncode == 2
+    assert out.stderr.startswith("data.scale=fill is not a scale")
+    assert "Traceback" not in out.stderr

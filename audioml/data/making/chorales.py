@@ -7,6 +7,7 @@ pretty_midi carries, played by symusic.
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
@@ -59,7 +60,7 @@ class Song:
     def melody(self) -> tuple[int, ...]:
         """The first intervals of the soprano: what is sung, whatever the key."""
         pitches = [pitch for stem, _, _, pitch in self.notes if stem == "soprano"][:9]
-        return tuple(b - a for a, b in zip(pitches, pitches[1:], strict=False))
+        return tuple(b - a for a, b in itertools.pairwise(pitches))
 
 
 def corpus() -> list[Path]:
@@ -137,7 +138,10 @@ def _beats(
 
 
 def choose(count: int) -> list[Song]:
-    """`count` chorales with different melodies that the instruments can play, always the same ones."""
+    """`count` chorales with different melodies that the instruments can play, always the same ones.
+
+    Raises RuntimeError where the installed music21 carries fewer.
+    """
     songs: list[Song] = []
     heard: set[tuple[int, ...]] = set()
     paths = corpus()
@@ -148,8 +152,8 @@ def choose(count: int) -> list[Song]:
         heard.add(song.melody)
         songs.append(song)
         if len(songs) == count:
-            break
-    return songs
+            return songs
+    raise RuntimeError(f"music21's corpus holds {len(songs)} usable chorales, {count} are needed")
 
 
 def _players(song: Song, stem: str) -> list[str]:
@@ -166,7 +170,7 @@ def render(notes: list[tuple[float, float, int, int]], program: int, seconds: fl
 
     x = _play(notes, program)[: int(seconds * 44100)]
     y = soxr.resample(x.astype(np.float64), 44100, RATE, quality="HQ")
-    out = np.zeros(int(round(seconds * RATE)))
+    out = np.zeros(round(seconds * RATE))
     out[: min(len(y), len(out))] = y[: len(out)]
     return out
 

@@ -150,9 +150,7 @@ class Espeak:
         return np.frombuffer(b"".join(self._pcm), np.int16) / 32768.0, list(self._events)
 
 
-def utter(
-    espeak: Espeak, voice: Voice, text: str, key: str, spread: float
-) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
+def utter(espeak: Espeak, voice: Voice, text: str, key: str, spread: float) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
     """One clip as int16 [T] at 16 kHz and its phonemes (symbol, start s, end s), inside the clip and in order.
 
     `spread` is how far pitch and rate wander from the voice's own; `key` names the draw.
@@ -179,9 +177,7 @@ def make_sentences(root: Path, scale: Scale, tick: Tick) -> None:
     """Write root/speech: sentences with transcripts and phonemes."""
     espeak = Espeak()
     columns = ("file_name", "split", "speaker", "transcript", "phonemes")
-    about = (
-        "`file_name`, `split`, `speaker`, `transcript`, `phonemes` (CSV: phoneme in espeak-ng's letters, start and end in s)"
-    )
+    about = "`file_name`, `split`, `speaker`, `transcript`, `phonemes` (CSV: phoneme in espeak-ng's letters, start and end in s)"
     readme = README.format(title="Sentences", voices=sum(scale.voices), columns=about, more=", and so are the sentences")
     with Shelf(root / "speech", columns, readme, tick) as shelf:
         for split, voices, count in zip(SPLITS, scale.voices, scale.sentences, strict=True):

@@ -134,7 +134,7 @@ def _run(temp: Path, folder: Path, scale: str) -> None:
 def _workers(temp: Path, scale: str, news: queue.Queue[Any]) -> Iterator[list[tuple[subprocess.Popen[str], IO[str]]]]:
     """One process per lane, its news on the queue; all ended when the block is left, however it is left."""
     package = str(Path(__file__).resolve().parents[3])
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
     environment = {**os.environ, **threads, "PYTHONPATH": path}
     workers: list[tuple[subprocess.Popen[str], IO[str]]] = []
