@@ -11,19 +11,25 @@ from audioml.kinds import Frames, Grid, Space, Tokens
 
 
 class Embed(nn.Module):
-    """[B, D, N] or [B, C, F, N] -> `width` channels in the network's layout, frame by frame."""
+    """[B, D, N] or [B, C, F, N] -> `width` channels in the network's layout, frame by frame.
 
-    def __init__(self, space: Frames | Grid, layout: Frames | Grid, width: int) -> None:
+    `fold` neighbouring bins of a Grid become one (a patch embedding along the bins), padded with zeros at the top.
+    """
+
+    def __init__(self, space: Frames | Grid, layout: Frames | Grid, width: int, fold: int) -> None:
         super().__init__()
         self.flatten = isinstance(space, Grid) and isinstance(layout, Frames)
+        self.pad = 0
         if isinstance(layout, Grid):
-            self.map: nn.Module = nn.Conv2d(layout.channels, width, 1)
+            self.pad = -layout.bins % fold
+            self.map: nn.Module = nn.Conv2d(layout.channels, width, (fold, 1), (fold, 1))
         else:
             self.map = nn.Conv1d(layout.dim, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Linear in each frame."""
-        return self.map(x.flatten(1, 2) if self.flatten else x)
+        x = x.flatten(1, 2) if self.flatten else x
+        return self.map(nn.functional.pad(x, (0, 0, 0, self.pad)) if self.pad else x)
 
 
 class HeadFrames(nn.Module):
@@ -40,23 +46,24 @@ class HeadFrames(nn.Module):
 
 
 class HeadGrid(nn.Module):
-    """Grid of equal bins -> Grid by a 1x1 convolution; any other layout through all its channels and bins."""
+    """Grid whose bins are the target's, or `fold` times fewer, by a 1x1 or an unfolding convolution; any other layout through
+    all its channels and bins."""
 
     def __init__(self, layout: Frames | Grid, emit: Grid) -> None:
         super().__init__()
         self.emit = emit
-        self.direct = isinstance(layout, Grid) and layout.bins == emit.bins
+        fold = -(-emit.bins // layout.bins) if isinstance(layout, Grid) else 0
+        self.direct = isinstance(layout, Grid) and layout.bins == -(-emit.bins // fold)
         self.map: nn.Module
         if self.direct:
-            assert isinstance(layout, Grid)
-            self.map = nn.Conv2d(layout.channels, emit.channels, 1)
+            self.map = nn.ConvTranspose2d(layout.channels, emit.channels, (fold, 1), (fold, 1))  # type: ignore[union-attr]
         else:
             self.map = HeadFrames(layout, emit.flat())
 
     def forward(self, h: Tensor) -> Tensor:
         """Linear in each frame."""
         y = self.map(h)
-        return y if self.direct else y.unflatten(1, (self.emit.channels, self.emit.bins))
+        return y[:, :, : self.emit.bins] if self.direct else y.unflatten(1, (self.emit.channels, self.emit.bins))
 
 
 class HeadTokens(nn.Module):
@@ -95,9 +102,9 @@ HEAD: dict[tuple[type, bool], Callable[..., nn.Module]] = {
 }
 
 
-def embed(space: Space, layout: Frames | Grid, width: int) -> nn.Module:
+def embed(space: Space, layout: Frames | Grid, width: int, fold: int) -> nn.Module:
     """The entry of EMBED for a network's input."""
-    return EMBED[type(space)](space, layout, width)
+    return EMBED[type(space)](space, layout, width, fold)
 
 
 def head(layout: Frames | Grid, emit: Space, pool: bool) -> nn.Module:

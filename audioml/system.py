@@ -1,4 +1,4 @@
-"""A plan with weights: encode, embed, network, head, decode; the same parts run over a clip (`forward`) or in steps (`stream`)."""
+"""A plan with weights: encode, embed, network, head, decode; over a clip (`forward`) or in steps (`stream`)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class System(nn.Module):
         module, _, name = plan.model.target.rpartition(".")
         self.network = getattr(import_module(module), name)(plan.layout, plan.flow.emit, **plan.model.settings)
         if plan.method.trains:
-            self.embed = embed(plan.flow.x, plan.layout, self.network.width)
+            self.embed = embed(plan.flow.x, plan.layout, self.network.width, self.network.fold)
             self.head = head(self.network.out, plan.flow.emit, plan.flow.pool)
 
     # ---- pieces ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from audioml.nn.network import Network
 class Cnn2d(Network):
     """Convolutions over bins and frames of a Grid [B, width, F, N], with time dilation growing from block to block.
 
-    Where symbols are emitted, each of `layers` stages halves the bins and widens by `growth`; where a grid is emitted,
+    `fold` bins enter as one.  Where symbols are emitted, each of `layers` stages halves the bins and widens by `growth`; where a grid is emitted,
     the bins stay and the stages are residual.
     """
 
@@ -22,14 +22,15 @@ class Cnn2d(Network):
     traffic = ("aligned",)
 
     def __init__(
-        self, inp: Space, out: Space, *, width: int, layers: int, kernel: list[int], dilation: int, growth: float,
+        self, inp: Space, out: Space, *, fold: int, width: int, layers: int, kernel: list[int], dilation: int, growth: float,
         causal: bool, norm: Literal["batch", "frame", "global"], dropout: float,
     ) -> None:
         super().__init__(inp, out)
         assert isinstance(inp, Grid)
         self.width, self.causal, self.kind = width, causal, norm
         pools = isinstance(out, Tokens)
-        bins, channels, stages = inp.bins, width, []
+        self.fold = fold
+        bins, channels, stages = -(-inp.bins // fold), width, []
         for i in range(layers):
             dilate = 1 if pools else dilation**i
             wider = round(channels * growth) if pools else channels

@@ -1,12 +1,11 @@
-"""U-Net (Ronneberger et al. 2015; for spectrograms Jansson et al. 2017; with a recurrent bottleneck as CRN, Tan & Wang 2018)."""
+"""U-Net (Ronneberger et al. 2015; for spectrograms Jansson et al. 2017; recurrent bottleneck: CRN, Tan & Wang 2018)."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from audioml.kinds import Frames, Grid, Space, Tokens
 from audioml.nn.layers import Chain, Recurrent, TimeConv, make_norm
@@ -16,7 +15,7 @@ from audioml.nn.network import Network
 class Unet(Network):
     """Halves the bins of a Grid [B, width, F, N] `depth` times and back, with skips; time keeps its rate, so it can stream.
 
-    On Frames [B, width, N] the channels take the bins' place: see `_as_grid`.  `bottleneck` is `none`, `gru` or `bigru` over
+    `fold` bins enter as one; on Frames [B, width, N] the channels take the bins' place: see `_as_grid`.  `bottleneck` is `none`, `gru` or `bigru` over
     all channels and bins of the narrowest layer.  With symbols to emit only the way down is built.
     """
 
@@ -24,13 +23,14 @@ class Unet(Network):
     traffic = ("aligned",)
 
     def __init__(
-        self, inp: Space, out: Space, *, width: int, depth: int, growth: float, widest: int, kernel: list[int], causal: bool,
+        self, inp: Space, out: Space, *, fold: int, width: int, depth: int, growth: float, widest: int, kernel: list[int], causal: bool,
         norm: Literal["batch", "frame", "global"], bottleneck: Literal["none", "gru", "bigru"], cells: int, layers: int,
     ) -> None:
         super().__init__(inp, out)
         self.causal, self.kind, self.neck = causal, norm, bottleneck
         self.flat = isinstance(inp, Frames)
-        self.bins = 64 if self.flat else inp.bins  # type: ignore[union-attr]
+        self.fold = fold
+        self.bins = 64 if self.flat else -(-inp.bins // fold)  # type: ignore[union-attr]
         self.width = width * self.bins if self.flat else width
         channels = [min(widest, round(width * growth**i)) for i in range(depth + 1)]
         sizes = [self.bins]
@@ -41,7 +41,7 @@ class Unet(Network):
             layer = TimeConv(a, b, (kernel[0], kernel[1]), causal=causal, bin_stride=stride)
             return Chain(layer, make_norm(norm, b, 2), nn.PReLU())
 
-        self.down = nn.ModuleList([conv(a, b, 2) for a, b in zip(channels, channels[1:], strict=False)])
+        self.down = nn.ModuleList([conv(a, b, 2) for a, b in itertools.pairwise(channels)])
         deepest = channels[-1] * sizes[-1]
         if bottleneck != "none":
             self.rnn = Recurrent("gru", deepest, cells, layers=layers, directions=2 if bottleneck == "bigru" else 1)
@@ -54,7 +54,7 @@ class Unet(Network):
                 self.up.append(
                     nn.ConvTranspose2d(channels[i + 1], channels[i], (kernel[0], 1), (2, 1), (kernel[0] // 2, 0), (1 - odd, 0))
                 )
-                self.merge.append(conv(2 * channels[i], channels[i]))
+                self.merge.append(conv(channels[i], channels[i]))
         last = (channels[0], sizes[0]) if self.ups else (channels[-1], sizes[-1])
         rate = inp.rate  # type: ignore[union-attr]
         self.out = Frames(last[0] * last[1], rate) if self.flat else Grid(*last, rate)
@@ -81,7 +81,7 @@ class Unet(Network):
             y = through("rnn", self.rnn, x.flatten(1, 2), *(() if state is not None else (n,)))
             x = x + self.widen(y).view_as(x)
         for i, (up, merge) in enumerate(zip(self.up, self.merge, strict=True)):
-            x = through(f"merge{i}", merge, torch.cat([F.relu(up(x)), skips.pop()], 1))
+            x = through(f"merge{i}", merge, up(x) + skips.pop())
         return (x.flatten(1, 2) if self.flat else x), (None if state is None else new)
 
     def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:

@@ -24,6 +24,7 @@ class Network(nn.Module):
     traffic: tuple[str, ...] = ("aligned",)
 
     width: int  # channels the embedding delivers
+    fold: int = 1  # neighbouring bins of a Grid that the embedding joins into one
     out: Frames | Grid  # layout the head receives: Frames.dim, or Grid.channels and Grid.bins
 
     def __init__(self, inp: Space, out: Space) -> None:
