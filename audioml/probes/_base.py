@@ -82,7 +82,9 @@ class Ear:
 
 
 def ear_of(system: System) -> Ear:
-    """Raises UnmeasurableError when an input is no wave, leaves its rate open, or runs at another rate than the first."""
+    """Raises UnmeasurableError for a ceiling, and when an input is no wave, leaves its rate open, or differs in rate."""
+    if getattr(getattr(system.plan, "method", None), "needs", "") == "truth":
+        raise UnmeasurableError("it looks at the target, which no system in use can")
     ports, rates = [], set()
     for port, side in system.plan.inputs.items():
         world: Any = side.world
@@ -120,6 +122,8 @@ def voice_of(system: System, ear: Ear) -> Voice:
         if world.rate != ear.rate:
             raise UnmeasurableError(f"the output runs at {world.rate} Hz, the input at {ear.rate} Hz")
         return Voice(True, Fraction(1))
+    if not getattr(getattr(plan, "method", None), "trains", True):
+        raise UnmeasurableError("it answers without listening frame by frame")
     if getattr(plan.flow, "pool", False) or getattr(plan.flow.emit, "length", None) == 1:
         raise UnmeasurableError("there is one answer for the whole clip")
     rate = rate_of(plan.flow.emit) or rate_of(getattr(plan, "layout", None))

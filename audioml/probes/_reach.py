@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 SCALES = (1e-2, 10.0)  # of the perturbation, against the noise: inside and across the kinks of clamps and gates
+BOTH_SIGNS = (*SCALES, -10.0)
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Window:
         self.blocks = self.columns // block
         self.weights = torch.randn(self.y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(self.y)
         self.smooth = self.y.requires_grad
-        other = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64).to(x)
-        self.other = other * x.detach().std()
+        coin = torch.randint(0, 2, x.shape, generator=torch.Generator().manual_seed(2)).to(x) * 2 - 1
+        self.other = coin * x.detach().std()
 
     def end(self, column: int) -> int:
         """Samples that have passed when `column` is complete."""
@@ -55,24 +56,35 @@ class Window:
         return (int(index[0]), int(index[-1])) if len(index) else None
 
     @torch.no_grad()
-    def changes(self, start: int, stop: int, first: int, last: int) -> bool:
-        """Does any change of samples [start, stop) change columns [first, last) at all, not by one bit?"""
+    def changes(self, start: int, stop: int, first: int, last: int, scales: tuple[float, ...] = SCALES) -> bool:
+        """Does a change of samples [start, stop) change columns [first, last), even by one bit?"""
         if stop <= start:
             return False
         before = self.still[..., first:last]
-        for scale in SCALES:
+        for scale in scales:
             x = self.x.detach().clone()
             x[..., start:stop] += scale * self.other[..., start:stop]
             if not torch.equal(self.run(x)[..., first:last], before):
                 return True
         return False
 
+    @torch.no_grad()
+    def first_changed(self, start: int) -> int:
+        """The first column that changes when everything from sample `start` on does; the number of columns for none."""
+        found = self.columns
+        for scale in SCALES:
+            x = self.x.detach().clone()
+            x[..., start:] += scale * self.other[..., start:]
+            index = (self.run(x) != self.still).any(1)[0].nonzero()
+            found = min(found, int(index[0])) if len(index) else found
+        return found
+
     def latest(self, first: int, last: int, low: int) -> int:
         """By bisection: the last sample, not before `low`, whose change changes columns [first, last); low - 1 for none."""
         high = self.samples
         while low < high:  # invariant: a change from `high` on changes nothing; the answer is in [low - 1, high)
             middle = (low + high) // 2
-            if self.changes(middle, self.samples, first, last):
+            if self.changes(middle, self.samples, first, last, BOTH_SIGNS):
                 low = middle + 1
             else:
                 high = middle
@@ -84,7 +96,7 @@ class Window:
         high += 1
         while low < high:  # invariant: a change before `low` changes nothing
             middle = (low + high) // 2
-            if self.changes(0, middle + 1, first, last):
+            if self.changes(0, middle + 1, first, last, BOTH_SIGNS):
                 high = middle
             else:
                 low = middle + 1
@@ -95,35 +107,34 @@ BLIND = "the gradient missed what perturbation found"
 FAINT = "the effect at the edge of the look-ahead is below float64 resolution"
 
 
-def future_of(window: Window, places: list[int] | None = None) -> Reach:
+def future_of(window: Window) -> Reach:
     """Most samples past the end of a block that its columns, or earlier ones, depend on.
 
-    The gradient asks several blocks (`places`), perturbation the one that reaches furthest.
+    The gradient asks two blocks; perturbation confirms the one that reaches further, and finds the first block that
+    reaches as far: where a network strides, the blocks of one stride wait differently long.
     """
-    if places is None:  # strides inside a network are mostly powers of two: the first block of such a group waits longest
-        n = window.blocks
-        places = sorted({n // 3 // 64 * 64, n // 4, n // 4 + 1, n // 3})
     best = None
-    for place in places:
+    for place in {window.blocks // 3 // 64 * 64, window.blocks // 3}:
         last = (place + 1) * window.block
         end = window.end(last - 1)
         if last > window.columns or end >= window.samples:
             continue
         found = window.touched(0, last)
-        latest = max(found[1], end - 1) if found else None
+        latest = max(found[1], end - 1) if found else end - 1
         if latest == window.samples - 1:
             return Reach(latest - end + 1, True)
-        if best is None or latest is None or latest - end > best[0] - best[1]:
-            best = latest if latest is not None else end - 1, end, last, latest is None
-            if latest is None:
-                break
+        if best is None or latest - end > best[0] - best[1]:
+            best = latest, end, last, found is None
     if best is None:
         return Reach(0, True)
     latest, end, last, blind = best
     note = ""
     if window.changes(latest + 1, window.samples, 0, last):
         latest, note = window.latest(0, last, latest + 1), "" if blind else BLIND
-    elif latest > end - 1 and not window.changes(latest, latest + 1, 0, last):
+    first = window.first_changed(latest)
+    if first < last:
+        end = window.end((first // window.block + 1) * window.block - 1)
+    elif latest > end - 1:
         note = FAINT
     return Reach(latest - end + 1, latest >= window.samples - 1, note)
 
@@ -142,17 +153,18 @@ def span_of(window: Window, future: int | None) -> Reach:
         found = window.touched(column, column + 1)
         if found and (found[0] <= 0 or found[1] >= window.samples - 1):
             return Reach(found[1] - found[0] + 1, True)
-        if best is None or found is None or found[1] - found[0] > best[1] - best[0]:
-            middle = min(window.end(column), window.samples)
-            best = (*(found or (middle, middle - 1)), column)
-            if found is None:
-                break
+        if found is None:  # the gradient says nothing at all
+            first = window.earliest(column, column + 1, window.samples - 1)
+            last = window.latest(column, column + 1, 0)
+            return Reach(max(0, last - first + 1), first <= 0 or last >= window.samples - 1)
+        if best is None or found[1] - found[0] > best[1] - best[0]:
+            best = (*found, column)
     if best is None:
         return Reach(0, True)
     first, last, column = best
-    blind, note = last < first, ""
+    note = ""
     if window.changes(0, first, column, column + 1):
         first, note = window.earliest(column, column + 1, first - 1), BLIND
     if window.changes(last + 1, window.samples, column, column + 1):
         last, note = window.latest(column, column + 1, last + 1), BLIND
-    return Reach(last - first + 1, first <= 0 or last >= window.samples - 1, "" if blind else note)
+    return Reach(last - first + 1, first <= 0 or last >= window.samples - 1, note)

@@ -56,7 +56,8 @@ def test_no_spread_no_width_but_a_proportion_stays_honest():
     ones = rows(np.ones(20))
     assert interval(ones) == (1.0, 1.0)
     low, high = interval(ones, share=True)
-    assert high == 1.0 and 0.8 < low < 0.9
+    assert high == 1.0
+    assert 0.8 < low < 0.9
     z = norm.ppf(0.975)
     assert wilson(1.0, 20)[0] == pytest.approx(1 / (1 + z * z / 20))
 
@@ -66,8 +67,11 @@ def test_paired_sees_a_small_constant_gain_that_unpaired_intervals_hide():
     base = rng.normal(0, 10, 50)
     better = base + 0.5 + rng.normal(0, 0.2, 50)
     result = paired(better.tolist(), base.tolist())
-    assert result.n == 50 and result.difference == pytest.approx(0.5, abs=0.1)
-    assert result.favours("high") and not result.favours("low") and not result.favours("")
+    assert result.n == 50
+    assert result.difference == pytest.approx(0.5, abs=0.1)
+    assert result.favours("high")
+    assert not result.favours("low")
+    assert not result.favours("")
     assert paired(base.tolist(), better.tolist()).favours("low")
     assert not paired(base.tolist(), rng.permutation(base).tolist()).favours("high")
 
@@ -75,6 +79,8 @@ def test_paired_sees_a_small_constant_gain_that_unpaired_intervals_hide():
 def test_paired_skips_what_either_lacks_and_refuses_other_items():
     assert paired([1.0, None, 3.0], [0.0, 1.0, None]).n == 1
     nothing = paired([None], [1.0])
-    assert nothing.n == 0 and nothing.difference is None and not nothing.favours("high")
+    assert nothing.n == 0
+    assert nothing.difference is None
+    assert not nothing.favours("high")
     with pytest.raises(ValueError, match="paired comparison needs the same items, got 1 and 2"):
         paired([1.0], [1.0, 2.0])
