@@ -115,11 +115,15 @@ def _measured(gain: float, row: str) -> dict[str, Value]:
         "fidelity/si_sdr": Value(gain + 3, "dB", "high", ITEMS, (gain + 2.5, gain + 3.5)),
         "fidelity/pesq_wb": not_measured("package 'pesq' is not installed (pip install pesq)", "MOS", "high"),
         "fidelity/stoi": Value(min(0.7 + gain / 60, 0.99), "", "high", ITEMS),
-        "latency/algorithmic": Value(0.032, "s", "low"),
-        "latency/block_p50": not_measured(none) if untrained else Value(1.2e-3, "s", "low", 100),
+        "latency/algorithmic_ms": Value(32.0, "ms", "low"),
+        "latency/block_p50_ms": not_measured(none) if untrained else Value(1.2, "ms", "low", 100),
         "latency/rtf": not_measured(none) if untrained else Value(0.08, "", "low", 100),
         "compute/parameters": not_measured(none) if untrained else Value(float(size), "", "low"),
         "compute/macs_per_second": not_measured(none) if untrained else Value(size * 250.0, "", "low"),
+        "compute/peak_memory_mb": Value(120.0, "MB", "low"),
+        "compute/train_seconds": Value(20 + gain, "s", "low"),
+        "context/receptive_field_ms": Value(1020.0, "ms", reason="at least: it has no end within the probe's window"),
+        "streaming/reason": Value("it attends to both sides" if row in ("transformer", "unet") else "the law holds"),
         "streaming/class": Value("offline" if row in ("transformer", "unet") else "online"),
     }
 

@@ -101,3 +101,18 @@ def test_only_the_table_scrolls_sideways(window: browser.Browser, width: int, tm
     assert window.run("return document.documentElement.scrollWidth") <= width
     assert window.run("const s = document.querySelector('#s2 .scroll'); return s.scrollWidth > s.clientWidth")
     assert window.problems() == []
+
+
+def test_of_many_players_each_loads_when_it_comes_into_view(
+    window: browser.Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audioml.table import page
+
+    monkeypatch.setattr(page, "PRELOADED", 0)
+    write_table([gallery(tmp_path / "runs")], tmp_path, show=False)
+    window.open(tmp_path / "index.html")
+    last = "const a = [...document.querySelectorAll('audio')].at(-1);"
+    assert window.run(last + "return a.readyState") == 0
+    window.run(last + "a.scrollIntoView()")
+    assert window.wait(last + "return a.readyState > 0 && a.duration > 1")
+    assert window.problems() == []

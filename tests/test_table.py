@@ -71,9 +71,21 @@ def test_what_was_not_measured_says_why(table: Table) -> None:
 
 def test_units_are_the_columns(table: Table) -> None:
     unet = next(row for row in table.sections[1].rows if row.name == "unet")
-    assert unet.cells["latency"].value == pytest.approx(32)  # recorded as 0.032 s
-    assert unet.cells["p50"].value == pytest.approx(1.2)
+    assert unet.cells["receptive"].value == pytest.approx(1.02)  # recorded as 1020 ms
+    assert unet.cells["memory"].text == "114 MiB"  # recorded as 120 MB
     assert unet.cells["parameters"].text == "447 k"
+
+
+def test_a_bound_and_an_explained_value_say_so(table: Table) -> None:
+    unet = next(row for row in table.sections[1].rows if row.name == "unet")
+    assert unet.cells["receptive"].text == "≥ 1.02"
+    assert (unet.cells["streaming"].text, unet.cells["streaming"].reason) == ("offline", "it attends to both sides")
+
+
+def test_a_run_bears_the_name_that_its_user_gave(tmp_path: Path) -> None:
+    bare(tmp_path, "unet", provenance={"name": HOSTILE}, axes={"row": "gan"})
+    (section,) = build_table(find_runs([tmp_path])).sections
+    assert section.rows[0].name == f"gan (unet) “{HOSTILE}”"
 
 
 def test_other_data_and_other_test_items_are_tables_of_their_own(tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def value_cell(value: Value, column: Column) -> Cell:
         return Cell(ABSENT, reason="not finite")
     ci = (value.ci[0] * factor, value.ci[1] * factor) if value.ci else None
     text = with_interval(got, ci) if ci and form is number else form(got)
+    if value.reason.startswith("at least"):  # so a probe says that the number is only a bound
+        text = f"≥ {text}"
     return Cell(text, got, ci, clean(value.reason))
 
 

@@ -35,6 +35,12 @@ for (const clip of document.querySelectorAll(".clip")) {
   }
 }
 
+// ---- on a page with many players each loads when it comes near the view ----
+const near = new IntersectionObserver((entries) => entries.forEach((entry) => {
+  if (entry.isIntersecting) { entry.target.preload = "metadata"; near.unobserve(entry.target); }
+}), {rootMargin: "400px"});
+document.querySelectorAll("audio[preload=none]").forEach((player) => near.observe(player));
+
 // ---- curves: a name in the legend picks its lines out ----
 for (const legend of document.querySelectorAll(".legend")) {
   const charts = legend.nextElementSibling;

@@ -16,6 +16,8 @@ from audioml.table.curves import Chart, charts
 from audioml.table.media import LOSSLESS, Embedder, Heard, audio_bytes, listen
 from audioml.table.rows import Row
 
+PRELOADED = 64  # players that load with the page; of more, each loads when it comes into view
+
 
 @dataclass
 class Part:
@@ -39,8 +41,14 @@ def page(table: Table, command: str, made: str) -> str:
     environment.globals.update(absent=ABSENT, facts=_facts, sort_key=_sort_key)
     # asset files are ours: the only text that may reach the page unescaped; everything else passes through autoescape
     return environment.from_string(_asset("page.html.j2")).render(
-        parts=parts, notes=notes, command=command, made=made, script=script, style=style, digest=_digest(script)
+        parts=parts, notes=notes, command=command, made=made, script=script, style=style, digest=_digest(script),
+        few=_players(parts) <= PRELOADED,
     )
+
+
+def _players(parts: list[Part]) -> int:
+    takes = [take for part in parts for clip in part.heard for take in (*clip.given, *clip.takes)]
+    return sum(len(take.sounds) for take in takes)
 
 
 def _part(section: Section, embedder: Embedder) -> Part:

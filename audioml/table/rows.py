@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -54,7 +54,9 @@ def _called(record: Record) -> list[Any]:
 
 def _name(record: Record) -> str:
     row, model = clean(record.axes.get("row") or "", 80), clean(record.axes.get("model") or "", 80)
-    return f"{row} ({model})" if row and model and row != model else row or model or "unnamed"
+    known = f"{row} ({model})" if row and model and row != model else row or model or "unnamed"
+    given = record.provenance.get("name")  # what the user called the run
+    return f"{known} “{clean(given, 60)}”" if isinstance(given, str) and given else known
 
 
 def _cell(row: Row, column: Column, primary: str) -> Cell:
@@ -66,13 +68,18 @@ def _cell(row: Row, column: Column, primary: str) -> Cell:
             return PLACES[place](row, key, column, primary)
         for value in _matching(record, name):
             if value.value is not None:
-                return value_cell(value, column)
+                return _explained(value_cell(value, column), record, column)
             reasons.append(value.reason)
     ended = f"the run {_ENDED[record.status]}" if record.status != "done" else UNASKED
     return Cell(ABSENT, reason=clean(next(filter(None, reasons), ended)))
 
 
 _ENDED = {"failed": "failed", "interrupted": "was interrupted", "done": "is done"}
+
+
+def _explained(cell: Cell, record: Record, column: Column) -> Cell:
+    why = record.values.get(column.why)
+    return replace(cell, reason=clean(why.value or why.reason)) if why is not None else cell
 
 
 def _matching(record: Record, name: str) -> list[Value]:
