@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,9 +105,19 @@ def test_a_maker_that_fails(news: str, text: str, tmp_path: Path, monkeypatch: p
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
 def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "a.flac").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left on device") as caught, Shelf(tmp_path, (), "", lambda k: None) as shelf_:
-        shelf_.audio("a.flac", np.zeros(16000, np.int16))
+    shelf = Shelf(tmp_path, (), "", lambda k: None)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        shelf.audio("a.flac", np.zeros(16000, np.int16))
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_forgotten_worker_makes_nothing_again(tmp_path: Path) -> None:
+    with Shelf(tmp_path / "gone", (), "", lambda k: None) as shelf:
+        pass
+    shutil.rmtree(shelf.folder)
+    with pytest.raises(FileNotFoundError, match="gone was removed"):
+        shelf.audio("a.flac", np.zeros(160, np.int16))
+    assert not (tmp_path / "gone").exists()
 
 
 def test_the_worker_tells_its_error(tmp_path: Path) -> None:

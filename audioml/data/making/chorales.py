@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audioml.data.making import RATE, SPLITS, Scale
-from audioml.data.making.writing import Shelf, Tick, draw, fade, level, to_int16, write_csv
+from audioml.data.making.writing import Shelf, Tick, draw, fade, level, to_int16
 
 if TYPE_CHECKING:
     import numpy as np
@@ -243,8 +243,9 @@ def make(root: Path, scale: Scale, tick: Tick) -> None:
             pcm, notes, beats, facts = perform(song, scale.song_seconds)
             mix = np.sum(list(pcm.values()), axis=0, dtype=np.int16)
             names = {f"{stem}_file_name": shelf.audio(f"{stem}/{song.name}.flac", x) for stem, x in pcm.items()}
-            write_csv(shelf.folder / f"notes/{song.name}.csv", ("stem", "onset", "offset", "pitch"), notes)
-            write_csv(shelf.folder / f"beats/{song.name}.csv", ("time", "beat"), beats)
-            tables = {"notes": f"notes/{song.name}.csv", "beats": f"beats/{song.name}.csv"}
+            tables = {
+                "notes": shelf.table(f"notes/{song.name}.csv", ("stem", "onset", "offset", "pitch"), notes),
+                "beats": shelf.table(f"beats/{song.name}.csv", ("time", "beat"), beats),
+            }
             names["file_name"] = shelf.audio(f"mix/{song.name}.flac", mix)
             shelf.row(split=split, song=song.name, **names, **tables, **facts)

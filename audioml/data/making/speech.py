@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audioml.data.making import RATE, SPLITS, Scale
 from audioml.data.making.sentences import WORDS, sentences
-from audioml.data.making.writing import Shelf, Tick, draw, fade, level, to_int16, write_csv
+from audioml.data.making.writing import Shelf, Tick, draw, fade, level, to_int16
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,9 +186,8 @@ def make_sentences(root: Path, scale: Scale, tick: Tick) -> None:
                 for index in range(count):
                     text, name = next(texts), f"{voice.name}/{index:03d}"
                     pcm, phonemes = utter(espeak, voice, text, name, spread=0.3)
-                    table = f"phonemes/{name}.csv"
                     rows = [(p, f"{a:.4f}", f"{b:.4f}") for p, a, b in phonemes]
-                    write_csv(shelf.folder / table, ("phoneme", "start", "end"), rows)
+                    table = shelf.table(f"phonemes/{name}.csv", ("phoneme", "start", "end"), rows)
                     audio = shelf.audio(f"{split}/{name}.flac", pcm)
                     shelf.row(file_name=audio, split=split, speaker=voice.name, transcript=text, phonemes=table)
 

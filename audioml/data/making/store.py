@@ -94,6 +94,9 @@ def _spoken(folder: Path, number: int | None, what: str) -> RequestError | RunEr
 def _make(folder: Path, scale: str) -> None:
     """Make all sets in a temporary folder and rename it; the caller holds the lock."""
     for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of a process that was killed
+        # renamed first: a worker that outlived its parent must not write into it again
+        os.replace(left, left.with_suffix(".old"))
+    for left in folder.parent.glob(f".{folder.name}.*.old"):
         shutil.rmtree(left, ignore_errors=True)
     temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:

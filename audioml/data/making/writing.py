@@ -55,7 +55,6 @@ def fade(x: np.ndarray, seconds: float = 0.01) -> np.ndarray:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A small CSV with a header row, "\\n" line ends on every system."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -70,19 +69,33 @@ class Shelf:
         self.rows: list[dict[str, Any]] = []
 
     def __enter__(self) -> Shelf:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir()
         return self
+
+    def place(self, name: str) -> Path:
+        """Where `name` (a path below the folder) is written; its own folders are made.
+
+        The shelf itself is not made again: when somebody has cleared it away, this process was forgotten by its parent.
+        """
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"{self.folder} was removed")
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+        """Write a CSV to `name` and return it."""
+        write_csv(self.place(name), columns, rows)
+        return name
 
     def audio(self, name: str, pcm: np.ndarray) -> str:
         """Write int16 samples [T] to `name` (a path below the folder) and return it."""
         import soundfile
 
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Through memory, so that a full disk is an OSError with its errno and not libsndfile's "System error".
         encoded = io.BytesIO()
         soundfile.write(encoded, pcm, RATE, format="FLAC", subtype="PCM_16")
-        path.write_bytes(encoded.getvalue())
+        self.place(name).write_bytes(encoded.getvalue())
         return name
 
     def row(self, **values: Any) -> None:
