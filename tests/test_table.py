@@ -148,6 +148,13 @@ def test_verdicts(run: list, baseline: list, better: str, verdict: str, reason: 
     assert (delta.verdict, delta.reason) == (verdict, reason)
 
 
+def test_too_few_items_are_no_evidence(tmp_path: Path) -> None:
+    bare(tmp_path, "a", items={PRIMARY: [5.0] * 4}, baseline_items={PRIMARY: [0.0] * 4})
+    (section,) = build_table(find_runs([tmp_path])).sections
+    assert section.summary == "No trained run could be tested against the baseline; 1 not tested."
+    assert "Δ over baseline: not tested: 4 comparable items, at least 5 are needed (a)." in section.notes
+
+
 # ---- bad input -----------------------------------------------------------------------------------------------------
 def test_garbled_records_are_skipped_and_counted(tmp_path: Path) -> None:
     bare(tmp_path, "good")

@@ -17,7 +17,8 @@ def summary(rows: Sequence[Row]) -> str:
     done = [row for row in rows if row.done and not row.role]
     tested = [row for row in done if row.delta.verdict != UNTESTED]
     beating = sum(row.delta.verdict == BEATS for row in tested)
-    words = [f"{beating} of {len(tested)} trained runs beat the baseline (paired over test items, 95 % interval excludes zero)"]
+    how = "beat the baseline (paired over test items, 95 % interval excludes zero)"
+    words = [f"{beating} of {len(tested)} trained runs {how}" if tested else "No trained run could be tested against the baseline"]
     if len(tested) < len(done):
         words.append(f"{len(done) - len(tested)} not tested")
     ended = Counter(row.run.record.status for row in rows if not row.done)
