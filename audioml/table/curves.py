@@ -13,6 +13,7 @@ from audioml.table.rows import Row
 WIDTH, HEIGHT = 480, 240
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 24
 POINTS, CHARTS = 160, 4
+DULL = ("learning_rate",)  # the same schedule in every run
 FIRST = ("valid/", "val/", "val_", "test/", "train/loss", "loss")  # what is worth a chart, first things first
 
 
@@ -42,7 +43,7 @@ class Chart:
 def charts(rows: Sequence[Row], primary: str) -> list[Chart]:
     """At most four charts, the primary metric's first; runs without a metrics.csv are simply not drawn."""
     histories = [read_history(row.run.folder / "metrics.csv") if row.run.folder else {} for row in rows]
-    names = {name for history in histories for name, points in history.items() if len(points) > 1}
+    names = {name for history in histories for name, points in history.items() if len(points) > 1 and not name.endswith(DULL)}
     tail = primary.rpartition("/")[2]
     wanted = sorted(names, key=lambda name: (*_importance(name, tail), name))[:CHARTS]
     return [_chart(name, rows, [history.get(name, []) for history in histories]) for name in wanted]
