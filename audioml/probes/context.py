@@ -10,8 +10,9 @@ Protocol: float64, eval mode, noise.  The gradient of the output at several plac
 where nothing is looked at.  Then finite perturbations, small and large: a change of everything beyond the edge must not
 change one bit; where it does (clamps, gates, arg-max: the gradient is blind), bisection by perturbation replaces the
 gradient.  The window grows from 0.5 to 4 s, as the budget allows; what still reaches its end is a lower bound and says
-"at least".  Pitfalls: recurrent networks reach back without end in principle, so they get a bound; convolution by one FFT over
-the whole clip leaks rounding errors everywhere and is reported as such; a weight that is exactly zero hides its tap.
+"at least"; how far such a bound was followed depends on the time given.  Pitfalls: recurrent networks reach back without
+end in principle, so they get a bound; convolution by one FFT over the whole clip leaks rounding errors everywhere and is
+reported as such; a weight that is exactly zero hides its tap.
 """
 
 from __future__ import annotations
