@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a checkout that is not installed
 
 from audioml.build import AXES, matrix
 from audioml.errors import Misfit

@@ -9,6 +9,7 @@ import os
 import struct
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile as sf
@@ -37,11 +38,11 @@ def decode(source: Path | BytesIO, rate: int, channels: int) -> tuple[np.ndarray
             form = file.format
     except sf.LibsndfileError as error:
         raise BadAudioError(f"corrupt or truncated ({str(error.error_string).strip().rstrip('.')})") from error
-    if len(x) == 0:
-        raise BadAudioError("no samples")
     if stated < _UNKNOWN and len(x) < stated:
         raise BadAudioError(f"truncated: {len(x)} of {stated} frames")
     _complete(source, form)
+    if len(x) == 0:
+        raise BadAudioError("no samples")
     if exact:
         return x, float(FULL)
     if not np.isfinite(x).all():
@@ -107,19 +108,27 @@ def _complete(source: Path | BytesIO, form: str) -> None:
         check(raw, source.stat().st_size)
 
 
-def _riff(raw: BytesIO, size: int) -> None:
+def _chunked(raw: BinaryIO, size: int, wanted: bytes, layout: str) -> None:
     at = 12
     while at + 8 <= size:
         raw.seek(at)
-        name, length = struct.unpack("<4sI", raw.read(8))
-        if name == b"data":
+        name, length = struct.unpack(layout, raw.read(8))
+        if name == wanted:
             if length < 0xFFFFFFF0 and at + 8 + length > size:  # the largest values mean "unknown" (a pipe wrote it)
                 raise BadAudioError(f"truncated: {size - at - 8} of {length} bytes")
             return
         at += 8 + length + (length & 1)
 
 
-def _ogg(raw: BytesIO, size: int) -> None:
+def _riff(raw: BinaryIO, size: int) -> None:
+    _chunked(raw, size, b"data", "<4sI")
+
+
+def _form(raw: BinaryIO, size: int) -> None:
+    _chunked(raw, size, b"SSND", ">4sI")
+
+
+def _ogg(raw: BinaryIO, size: int) -> None:
     raw.seek(max(0, size - (1 << 16)))
     tail = raw.read()
     last = tail.rfind(b"OggS")
@@ -127,4 +136,4 @@ def _ogg(raw: BytesIO, size: int) -> None:
         raise BadAudioError("truncated: the stream has no last page")
 
 
-_CONTAINERS = {"WAV": _riff, "WAVEX": _riff, "OGG": _ogg}
+_CONTAINERS = {"WAV": _riff, "WAVEX": _riff, "AIFF": _form, "OGG": _ogg}

@@ -164,7 +164,8 @@ class Clips(Prepared):
             drawn = self._read(rows.files[self.stems][other, s : s + 1], window, steps, np.ones(len(take)))
             gain = decibels(rng, -self.augment.gain_db, self.augment.gain_db, len(take)).astype(np.float32)
             stems[take, s] = drawn[:, 0] * gain[:, None, None]
-        audio[mix][take, 0] = stems[take].sum(1)
+        if mix != self.binding.summed:  # which is added up last of all
+            audio[mix][take, 0] = stems[take].sum(1)
         n[take] = steps
         return audio
 
@@ -255,15 +256,18 @@ def _rows(
     files: dict[str, list[list[int]]] = {port: [] for port in binding.audio}
     values: dict[str, list[Any]] = {port: [] for port in binding.values}
     length, names = [], []
-    for row, name, own in zip(table.rows, table.names(), splits, strict=True):
+    shown = [c for cs in binding.audio.values() for c in cs]  # inputs first: a clip is called after its input
+    bad = {skip["file"] for skip in tape.skipped}
+    for row, place, own in zip(table.rows, table.names(), splits, strict=True):
         if own != split:
             continue
+        name = next((row[c] for c in shown if row.get(c)), place)
         ids = {port: [number.get(row.get(c, ""), -1) for c in cs] for port, cs in binding.audio.items()}
         reason, samples = _usable(ids, tape, worlds)
         cells = {port: row.get(column, "") for port, column in binding.values.items()}
         blank = next((binding.values[port] for port, cell in cells.items() if not cell), None)
         if reason or blank:
-            dropped.append({"file": name, "reason": reason or f"no {blank}"})
+            dropped += [{"file": name, "reason": reason or f"no {blank}"}] if name not in bad else []
             continue
         for port, numbers in ids.items():
             files[port].append(numbers)

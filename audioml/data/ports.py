@@ -100,14 +100,10 @@ def bind_ports(task: Task, columns: Sequence[str], chosen: Mapping[str, str], wh
             names = tuple(c.removesuffix(SUFFIX) for c in audio[port])
             worlds[port] = Stems(names, channels, rate)
         else:
-            kind, candidates = ("text", [port, *TEXTS]) if isinstance(world, Text) else ("label", _labels(port))
-            values[port] = scene.pick(port, candidates, kind)
+            kind, usual = ("text", [port, *TEXTS]) if isinstance(world, Text) else ("label", [*LABELS, port])
+            values[port] = scene.pick(port, list(dict.fromkeys(usual)), kind)
             worlds[port] = world
     return Binding(audio, values, worlds, summed)
-
-
-def _labels(port: str) -> list[str]:
-    return list(dict.fromkeys([*LABELS, port]))
 
 
 def fill(binding: Binding, rows: Sequence[Mapping[str, str]], text: str) -> dict[str, World]:

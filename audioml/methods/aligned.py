@@ -23,7 +23,7 @@ class Aligned(Method):
         for name in losses:
             if name not in LOSS_NAMES:
                 near = did_you_mean(name, LOSS_NAMES)
-                raise RequestError(f"method.losses.{name} is not a loss{near}; losses: {', '.join(LOSS_NAMES)}")
+                raise RequestError(f"method.losses.{name} is not a loss{near or ';'} losses: {', '.join(LOSS_NAMES)}")
         self.losses = losses
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:

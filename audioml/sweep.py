@@ -1,0 +1,100 @@
+"""Sweeps: the product of the axes in conf/sweep/NAME.yaml, one run after the other in one process, skipping what is done.
+
+A run is done when a record of the same signature says so, in the outputs or among the committed records; a failed or
+interrupted one is run again.  A run that fails or does not fit is told and does not stop the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+from audioml import shelf
+from audioml.build import Request, resolve
+from audioml.cli import prepare, summary
+from audioml.errors import AudiomlError, Misfit, RequestError, did_you_mean
+from audioml.records import Record
+from audioml.runfolder import run_signature
+
+COMMITTED = Path("docs/results/records")
+
+
+def main(arguments: list[str]) -> None:
+    """``sweep=NAME [axis=A,B …] [axis.setting=VALUE …]``: the sweep's axes, of which the arguments replace or add to some."""
+    given = dict(a.partition("=")[::2] for a in arguments)
+    name = given.pop("sweep", None)
+    if name is None or name not in shelf.names("sweep"):
+        near = did_you_mean(name or "", shelf.names("sweep"))
+        raise RequestError(f"sweep={name or ''} does not exist{near or ';'} sweeps: {', '.join(shelf.names('sweep'))}")
+    axes = {k: [str(v) for v in values] for k, values in shelf.load("sweep", name).items()}
+    for key, value in given.items():
+        prepare(f"{key}={value}", multirun=True)
+        axes[key] = value.split(",") if key in (*shelf.GROUPS, "seed") else [value]
+    jobs = [[f"{k}={v}" for k, v in zip(axes, values, strict=True)] for values in itertools.product(*axes.values())]
+    failed, begin = 0, time.time()
+    for count, job in enumerate(jobs, 1):
+        left = f", about {(time.time() - begin) / (count - 1) * (len(jobs) - count + 1) / 60:.0f} min left" if count > 1 else ""
+        print(f"[{count}/{len(jobs)}{left}] {' '.join(job)}", flush=True)
+        try:
+            print(f"    {run(job)}", flush=True)
+        except Misfit as misfit:
+            print(f"    does not fit: {str(misfit).splitlines()[0]}", flush=True)
+        except AudiomlError as error:
+            failed += 1
+            print(f"    failed: {error}", flush=True)
+    if failed:
+        raise AudiomlError(f"{failed} of {len(jobs)} runs failed; each said why above")
+
+
+def run(job: list[str]) -> str:
+    """Compose, resolve, and run unless it is done; a line that says what came of it."""
+    from audioml.run import execute
+
+    request = compose(job)
+    known = done(run_signature(request), Path(request.outputs))
+    if known is not None:
+        return f"done before: {summary(known)}"
+    return summary(execute(request))
+
+
+def compose(job: list[str]) -> Request:
+    """A request from arguments as on the command line, without a command line."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(shelf.conf_dir().resolve()), version_base="1.3"):
+            cfg = hydra_compose("config", overrides=[prepare(a) for a in job], return_hydra_config=True)
+            plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RequestError(" ".join(str(error).split())[:300]) from None
+    return resolve(plain, plain["hydra"]["runtime"]["choices"])
+
+
+def done(sign: str, outputs: Path) -> Record | None:
+    """A finished record of that signature, local or committed."""
+    for path in candidates(sign, outputs):
+        try:
+            record = Record.read(path)
+        except AudiomlError:
+            continue
+        if record.signature == sign and record.status == "done":
+            return record
+    return None
+
+
+def candidates(sign: str, outputs: Path) -> Iterator[Path]:
+    """Where a record of that signature may lie."""
+    yield from sorted((outputs / "runs").glob(f"*{sign}*/record.json"), reverse=True)
+    yield from sorted(COMMITTED.glob(f"*{sign}*.json"))
+
+

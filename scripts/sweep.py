@@ -1,0 +1,19 @@
+"""Many runs: ``python scripts/sweep.py sweep=quick [task=A,B] [seed=0,1,2] [axis.setting=VALUE]``; done ones are skipped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a checkout that is not installed
+
+from audioml import shelf
+from audioml.cli import guarded
+from audioml.sweep import main
+
+if __name__ == "__main__":
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        print("\n".join(f"  sweep={n:10} {shelf.describe('sweep', n)}" for n in shelf.names("sweep")))
+        sys.exit(0)
+    sys.exit(guarded(lambda: main(sys.argv[1:])))
