@@ -12,8 +12,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,6 @@ from audioml.data.tape import SEGMENT, Tape
 from audioml.errors import RequestError, RunError
 
 VERSION = 1
-_CHUNK = 64  # recordings decoded ahead of the writer: bounds memory
 
 
 def cache_folder(cache: str | os.PathLike[str] | None) -> Path:
@@ -96,18 +96,17 @@ def _make(folder: Path, key: str, write: Callable[[Path], None]) -> None:
 def _write(temp: Path, sources: Sequence[Source], where: str, rate: int, channels: int) -> None:
     lengths, scales, energies, hashes, skipped = [], [], [], [], []
     bar = tqdm(total=len(sources), desc=f"decoding {where}", unit="file", delay=1.0, mininterval=0.5, leave=False)
-    with open(temp / "samples.i16", "wb") as out, ThreadPoolExecutor(os.cpu_count() or 1) as pool, bar:
-        for at in range(0, len(sources), _CHUNK):
-            chunk = sources[at : at + _CHUNK]
-            for source, (x, scale, reason) in zip(chunk, pool.map(lambda s: _try(s, rate, channels), chunk), strict=True):
-                if reason:
-                    skipped.append({"file": source.name, "reason": reason})
-                out.write(x.tobytes())
-                lengths.append(len(x))
-                scales.append(scale)
-                energies.append(cumulative(x, scale))
-                hashes.append(hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest())
-                bar.update()
+    with open(temp / "samples.i16", "wb") as out, bar:
+        for source, (x, scale, reason) in zip(sources, _decoded(sources, rate, channels), strict=True):
+            if reason:
+                skipped.append({"file": source.name, "reason": reason})
+            data = x.tobytes()
+            out.write(data)
+            lengths.append(len(x))
+            scales.append(scale)
+            energies.append(cumulative(x, scale))
+            hashes.append(hashlib.blake2b(data, digest_size=16).hexdigest())
+            bar.update()
         out.flush()
         os.fsync(out.fileno())
     starts = np.cumsum([0, *lengths])
@@ -122,6 +121,22 @@ def _write(temp: Path, sources: Sequence[Source], where: str, rate: int, channel
     )
     facts = {"rate": rate, "channels": channels, "bytes": int(starts[-1]) * 2 * channels, "hashes": hashes, "skipped": skipped}
     (temp / "tape.json").write_text(json.dumps(facts))
+
+
+def _decoded(sources: Sequence[Source], rate: int, channels: int) -> Iterator[tuple[np.ndarray, float, str]]:
+    """`_try` of each, in order, by a thread per core that stays at most two recordings ahead: bounds memory."""
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[tuple[np.ndarray, float, str]]] = deque()
+        try:
+            for source in sources:
+                waiting.append(pool.submit(_try, source, rate, channels))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _try(source: Source, rate: int, channels: int) -> tuple[np.ndarray, float, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ from audioml.data.draw import (
     stretch,
     whole_window,
 )
-from audioml.data.ports import Binding, spell
-from audioml.data.splits import SPLITS
+from audioml.data.ports import Binding
+from audioml.data.rows import Rows, lay_out
 from audioml.data.table import Table
 from audioml.data.tape import Tape
 from audioml.errors import RunError
@@ -42,16 +41,6 @@ class Augment:
     speed: float
     remix: float
     snr: Sequence[float]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """One split: port -> file ids [rows, signals] (-1: none), port -> values, samples per row, names."""
-
-    files: Mapping[str, np.ndarray]
-    values: Mapping[str, Any]
-    length: np.ndarray
-    names: Sequence[str]
 
 
 class Clips(Prepared):
@@ -199,9 +188,8 @@ def prepare_clips(
     table: Table,
     binding: Binding,
     worlds: Mapping[str, World],
-    splits: Sequence[str | None],
+    deal: Callable[[Sequence[bool]], tuple[list[str | None], str]],
     *,
-    note: str,
     rate: int,
     channels: int,
     cache: str | None,
@@ -211,16 +199,23 @@ def prepare_clips(
 ) -> Clips:
     """Decode (once) what `binding` needs of `table` and lay the usable rows out by split.
 
-    Raises RunError when more than `max_bad` of the recordings are unusable, or none is left in a split.
+    `deal` gives the splits of the rows it is told to use, and how they were made; it is asked again, without the unusable
+    rows, when these were all that a split had.  Raises RunError when more than `max_bad` of the recordings are unusable,
+    or none is left in a split.
     """
+    splits, note = deal([True] * len(table.rows))
     columns = list(dict.fromkeys(c for cs in binding.audio.values() for c in cs))
     keys = sorted({row[c] for row, split in zip(table.rows, splits, strict=True) if split for c in columns if row.get(c)})
     sources = [table.source(key) for key in keys]
     tape = open_tape(sources, where=table.where, root=str(table.root), rate=rate, channels=channels, cache=cache)
     too_many_bad(tape, len(keys), max_bad, table.where)
     number = {key: i for i, key in enumerate(keys)}
-    dropped: list[dict[str, str]] = []
-    made = {split: _rows(split, table, binding, worlds, splits, number, tape, text, dropped) for split in SPLITS}
+    made, dropped, usable = lay_out(table, binding, worlds, splits, number, tape, text)
+    if not all(rows.names for rows in made.values()):
+        again, same = deal(usable)
+        if same == note:  # what the data itself calls valid or test is never replaced
+            made, more, _ = lay_out(table, binding, worlds, again, number, tape, text)
+            dropped += more
     empty = [split for split, rows in made.items() if not rows.names]
     if empty:
         raise RunError(f"{table.where} has no usable clip left for {' and '.join(empty)} after leaving out the bad ones")
@@ -240,53 +235,3 @@ def too_many_bad(tape: Tape, count: int, max_bad: float, where: str) -> None:
         raise RunError(
             f"{len(bad)} of {count} recordings of {where} cannot be used ({some}); data.max_bad={max_bad:g} allows {max_bad:.0%}"
         )
-
-
-def _rows(
-    split: str,
-    table: Table,
-    binding: Binding,
-    worlds: Mapping[str, World],
-    splits: Sequence[str | None],
-    number: Mapping[str, int],
-    tape: Tape,
-    text: str,
-    dropped: list[dict[str, str]],
-) -> Rows:
-    files: dict[str, list[list[int]]] = {port: [] for port in binding.audio}
-    values: dict[str, list[Any]] = {port: [] for port in binding.values}
-    length, names = [], []
-    shown = [c for cs in binding.audio.values() for c in cs]  # inputs first: a clip is called after its input
-    bad = {skip["file"] for skip in tape.skipped}
-    for row, place, own in zip(table.rows, table.names(), splits, strict=True):
-        if own != split:
-            continue
-        name = next((row[c] for c in shown if row.get(c)), place)
-        ids = {port: [number.get(row.get(c, ""), -1) for c in cs] for port, cs in binding.audio.items()}
-        reason, samples = _usable(ids, tape, worlds)
-        cells = {port: row.get(column, "") for port, column in binding.values.items()}
-        blank = next((binding.values[port] for port, cell in cells.items() if not cell), None)
-        if reason or blank:
-            dropped += [{"file": name, "reason": reason or f"no {blank}"}] if name not in bad else []
-            continue
-        for port, numbers in ids.items():
-            files[port].append(numbers)
-        for port, cell in cells.items():
-            world = worlds[port]
-            values[port].append(world.classes.index(cell) if isinstance(world, Label) else spell(cell, text))
-        length.append(samples)
-        names.append(str(PurePosixPath(name).with_suffix("")))
-    width = {port: len(cs) for port, cs in binding.audio.items()}
-    arrays = {port: np.asarray(ids, np.int64).reshape(len(names), width[port]) for port, ids in files.items()}
-    return Rows(arrays, values, np.asarray(length, np.int64), names)
-
-
-def _usable(ids: Mapping[str, list[int]], tape: Tape, worlds: Mapping[str, World]) -> tuple[str, int]:
-    """Why a row cannot be used ("" if it can), and its samples: the shortest of its waves, else its longest stem."""
-    flat = [i for numbers in ids.values() for i in numbers]
-    if any(i >= 0 and tape.length[i] == 0 for i in flat):
-        return "needs a recording that cannot be used", 0
-    waves = [numbers[0] for port, numbers in ids.items() if numbers and not isinstance(worlds[port], Stems)]
-    if any(i < 0 for i in waves) or all(i < 0 for i in flat):
-        return "names no recording", 0
-    return "", int(min((tape.length[i] for i in waves), default=0) or max(tape.length[i] for i in flat if i >= 0))

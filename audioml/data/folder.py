@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from audioml.data.ports import Binding, bind_ports, fill
@@ -64,13 +65,11 @@ class Folder(Corpus):
         from audioml.data.clips import Augment, prepare_clips
 
         table, binding = self._bound(task)
-        splits, note = self._splits(table)
         return prepare_clips(
             table,
             binding,
             fill(binding, table.rows, self.text),
-            splits,
-            note=note,
+            lambda use: self._splits(table, use),
             rate=self.rate,
             channels=self.channels,
             cache=self.cache,
@@ -91,8 +90,16 @@ class Folder(Corpus):
         bound = bind_ports(task, table.columns, self.columns, table.where, rate=self.rate, channels=self.channels)
         return table, bound
 
-    def _splits(self, table: Table) -> tuple[list[str | None], str]:
-        return assign(table.rows, table.columns, table.names(), **self.splitting, where=table.where)
+    def _splits(self, table: Table, use: Sequence[bool] | None = None) -> tuple[list[str | None], str]:
+        """A split for every row that may be used, None for the others."""
+        chosen = [i for i in range(len(table.rows)) if use is None or use[i]]
+        names = table.names()
+        rows = [table.rows[i] for i in chosen]
+        dealt, note = assign(rows, table.columns, [names[i] for i in chosen], **self.splitting, where=table.where)
+        splits: list[str | None] = [None] * len(names)
+        for i, split in zip(chosen, dealt, strict=True):
+            splits[i] = split
+        return splits, note
 
 
 def check(**settings: object) -> None:

@@ -37,10 +37,11 @@ class Mixed(Prepared):
     """Mixtures of `tapes`, drawn by (seed, step) for training and by the item's index for valid and test."""
 
     def __init__(self, pools: Sequence[Pool], tapes: Sequence[Tape], worlds: Mapping[str, World], recipe: Recipe) -> None:
-        self.pools, self.tapes, self.recipe = list(pools), list(tapes), recipe
+        self.tapes, self.recipe = list(tapes), recipe
+        self.pools = pools = [_dealt(pool, tape) for pool, tape in zip(pools, tapes, strict=True)]
         self.mix, self.out = worlds
         self.rate, self.channels = tapes[0].rate, tapes[0].channels
-        self.rows = {split: [self._usable(p, t, split) for p, t in zip(pools, tapes, strict=True)] for split in SPLITS}
+        self.rows = {split: [_usable(p, t, split) for p, t in zip(pools, tapes, strict=True)] for split in SPLITS}
         self._group = [np.asarray([_number(p, g) for g in p.groups], np.uint64) for p in pools]
         self._fixed = {split: self._pick(split, _FIXED + k, 0, count) for k, (split, count) in enumerate(recipe.items.items())}
         self.statistics: dict[str, Any] = {}
@@ -122,13 +123,22 @@ class Mixed(Prepared):
             _loop(x[r], int(window.valid[r]), int(window.offset[r]))
         return x
 
-    def _usable(self, pool: Pool, tape: Tape, split: str) -> np.ndarray:
-        """Files of `split` that were decoded and are not silent throughout."""
-        rows = np.asarray(pool.of(split), np.int64)
-        rows = rows[tape.power[rows] > 0]
-        if not len(rows):
-            raise RunError(f"source '{pool.name}' ({pool.root}) has no usable recording for {split}")
-        return rows
+
+def _usable(pool: Pool, tape: Tape, split: str) -> np.ndarray:
+    """Files of `split` that were decoded and are not silent throughout."""
+    rows = np.asarray(pool.of(split), np.int64)
+    return rows[tape.power[rows] > 0]
+
+
+def _dealt(pool: Pool, tape: Tape) -> Pool:
+    """`pool`, dealt again where a split holds nothing but unusable files; RunError where that does not help."""
+    if not all(len(_usable(pool, tape, split)) for split in SPLITS):
+        bad = set(np.flatnonzero(tape.power <= 0).tolist())
+        pool = pool.without(bad) if len(bad) < len(pool.files) else pool
+    empty = [split for split in SPLITS if not len(_usable(pool, tape, split))]
+    if empty:
+        raise RunError(f"source '{pool.name}' ({pool.root}) has no usable recording for {' and '.join(empty)}")
+    return pool
 
 
 def _loop(x: np.ndarray, period: int, phase: int) -> None:

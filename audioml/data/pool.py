@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from audioml.data.splits import by_column, carve, group_column, split_at, split_level
@@ -25,10 +25,27 @@ class Pool:
     name: str
     root: Path
     files: tuple[str, ...]
+    stated: tuple[str | None, ...]
     splits: tuple[str | None, ...]
     groups: tuple[str, ...]
     note: str
     unlisted: int
+
+    def without(self, bad: set[int]) -> Pool:
+        """The same files, dealt again as if those at `bad` were not there (their split is None).
+
+        Only what was carved is carved again: what the data itself calls valid or test is never replaced.
+        """
+        keep = [i for i in range(len(self.files)) if i not in bad]
+        stated = [self.stated[i] for i in keep]
+        where = f"data.sources.{self.name}={self.root}"
+        dealt, carved = carve(stated, [self.groups[i] for i in keep], [self.files[i] for i in keep], where)
+        if not carved or not self.note.endswith(carved):
+            return self
+        splits: list[str | None] = [None] * len(self.files)
+        for i, split in zip(keep, dealt, strict=True):
+            splits[i] = split
+        return replace(self, splits=tuple(splits))
 
     def of(self, split: str) -> list[int]:
         """Places of the files of `split`."""
@@ -58,11 +75,11 @@ def read_pool(name: str, path: str | os.PathLike[str], pattern: str | None) -> P
     note = "splits by metadata" if listed else "splits by folder name"
     if not any(stated):
         stated, note = ["train"] * len(known), "no split stated"
-    splits, carved = carve(stated, groups, known, where)
+    splits, carved = carve(list(stated), groups, known, where)
     if "train" not in splits:
         raise RequestError(f"{where} has no file to train on")
     note = f"{note}; {carved}" if carved else note
-    return Pool(name, root, tuple(known), tuple(splits), tuple(groups), note, len(files) - len(known))
+    return Pool(name, root, tuple(known), tuple(stated), tuple(splits), tuple(groups), note, len(files) - len(known))
 
 
 def _listed(root: Path, base: Path) -> dict[str, tuple[str | None, str]]:

@@ -29,9 +29,9 @@ CLASSIFY = task("classification", {"audio": Wave()}, {"label": Label()})
 RECOGNISE = task("asr", {"audio": Wave()}, {"text": Text()})
 
 
-def corpus(name: str, **settings: Any) -> Corpus:
-    """data=NAME with some settings changed, as a run makes it."""
-    return shelf.make("data", name, settings)
+def corpus(which: str, /, **settings: Any) -> Corpus:
+    """data=WHICH with some settings changed, as a run makes it."""
+    return shelf.make("data", which, settings)
 
 
 def noise(seed: int, seconds: float, rate: int = RATE, channels: int = 1) -> np.ndarray:

@@ -209,6 +209,16 @@ def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
     assert report["skipped"] == [{"file": "audio/01.flac", "reason": "no label"}]
 
 
+def test_a_carved_split_is_carved_again_when_its_clips_are_bad(tmp_path: Path) -> None:
+    for bad in range(10):
+        for i in range(10):
+            write(tmp_path / f"{bad}/{'ab'[i % 2]}/{i}.wav", noise(i, 0.05))
+        (tmp_path / f"{bad}/{'ab'[bad % 2]}/{bad}.wav").write_bytes(b"")
+        report = folder(tmp_path / str(bad)).prepare(CLASSIFY).report
+        assert report["rows"] == {"train": 7, "valid": 1, "test": 1}
+        assert [skip["reason"] for skip in report["skipped"]] == ["empty file"]
+
+
 def test_nothing_left_in_a_split(tmp_path: Path) -> None:
     path = classes(tmp_path / "set")
     for i in (3, 9):
