@@ -117,7 +117,7 @@ def prepare(argument: str, multirun: bool = False) -> str:
     if match is None or (match[3] is None and match[1] != "~"):
         raise RequestError(f"'{argument}' is not of the form key=value, as in task=separation or model.width=48")
     sign, key, value = match.groups()
-    head = key.split(".")[0]
+    head = re.split(r"[./@]", key)[0]
     known = (*shelf.GROUPS, *TOP)
     if head not in known:
         raise RequestError(f"'{head}' is no axis or setting{did_you_mean(head, known) or ';'} there are: {', '.join(known)}")
