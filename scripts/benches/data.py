@@ -41,8 +41,8 @@ def _files(folder: Path, count: int, seed: int) -> list[Path]:
     for k in range(count):
         length = int(rng.uniform(4, 12) * RATE)
         swell = 0.1 + 0.9 * np.sin(np.arange(length) / RATE * 2 * np.pi * rng.uniform(0.5, 4)) ** 2
-        noise = np.cumsum(rng.standard_normal(length)) % 64 - 32  # coloured, so that FLAC has speech-like work to do
-        sf.write(folder / f"{k:03d}.flac", (noise / 64 * swell * 0.3).astype(np.float32), RATE, subtype="PCM_16")
+        coloured = np.convolve(rng.standard_normal(length), np.hanning(16) / 4, "same")  # speech-like work for FLAC
+        sf.write(folder / f"{k:03d}.flac", (coloured * swell**2 * 0.1).astype(np.float32), RATE, subtype="PCM_16")
     return sorted(folder.iterdir())
 
 
