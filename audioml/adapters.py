@@ -98,7 +98,10 @@ class HeadPooled(nn.Module):
 
 EMBED: dict[type, Callable[..., nn.Module]] = {Frames: Embed, Grid: Embed}
 HEAD: dict[tuple[type, bool], Callable[..., nn.Module]] = {
-    (Frames, False): HeadFrames, (Grid, False): HeadGrid, (Tokens, False): HeadTokens, (Tokens, True): HeadPooled,
+    (Frames, False): HeadFrames,
+    (Grid, False): HeadGrid,
+    (Tokens, False): HeadTokens,
+    (Tokens, True): HeadPooled,
 }
 
 

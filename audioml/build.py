@@ -15,7 +15,10 @@ from audioml.plan import ModelChoice, Plan, plan
 AXES = ("task", "representation", "model", "method")
 # what the matrix assumes of data that nobody has named yet
 GENERIC: dict[type, World] = {
-    Wave: Wave(1, 16000), Stems: Stems(("a", "b"), 1, 16000), Text: Text(" abc"), Label: Label(("a", "b", "c")),
+    Wave: Wave(1, 16000),
+    Stems: Stems(("a", "b"), 1, 16000),
+    Text: Text(" abc"),
+    Label: Label(("a", "b", "c")),
 }
 
 
@@ -100,7 +103,10 @@ class Draft:
     def plan(self, pick: Mapping[str, str]) -> Plan:
         """Raises Misfit with the bare reason."""
         return plan(
-            self.task, self.worlds, self.representations(pick["representation"]), self.model(pick["model"])[0],
+            self.task,
+            self.worlds,
+            self.representations(pick["representation"]),
+            self.model(pick["model"])[0],
             self.method(pick["method"]),
         )
 
@@ -148,8 +154,13 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
 def check_preset(user: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The preset's numbers; a preset has no part behind it, so its own file is the signature."""
     said = {
-        "steps": int, "batch": int, "seconds": float, "validate_every": int, "patience": int,
-        "valid_items": int | None, "test_items": int | None,
+        "steps": int,
+        "batch": int,
+        "seconds": float,
+        "validate_every": int,
+        "patience": int,
+        "valid_items": int | None,
+        "test_items": int | None,
     }
     keys = shelf.check(shelf.merged(shelf.load("preset", name), user), said, "preset", f"preset={name}")
     for key in ("steps", "batch", "validate_every"):
@@ -163,7 +174,9 @@ def check_ports(ports: Mapping[str, Any], task: Task) -> dict[str, str]:
     have = (*task.inputs, *task.outputs)
     for port, name in ports.items():
         if port not in have:
-            raise RequestError(f"ports.{port} is not a port of task '{task.name}'{did_you_mean(port, have) or ';'} ports: {', '.join(have)}")
+            raise RequestError(
+                f"ports.{port} is not a port of task '{task.name}'{did_you_mean(port, have) or ';'} ports: {', '.join(have)}"
+            )
         shelf.require("representation", str(name))
     return dict(ports)
 

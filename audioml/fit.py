@@ -20,8 +20,19 @@ class Fit:
     """
 
     def __init__(
-        self, *, accelerator: str, devices: int | str, strategy: str, precision: str, threads: int | None, gradient_clip: float,
-        warmup: float, weight_decay: float, minutes: float | None, anneal: bool, progress: bool,
+        self,
+        *,
+        accelerator: str,
+        devices: int | str,
+        strategy: str,
+        precision: str,
+        threads: int | None,
+        gradient_clip: float,
+        warmup: float,
+        weight_decay: float,
+        minutes: float | None,
+        anneal: bool,
+        progress: bool,
     ) -> None:
         self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
         self.threads, self.gradient_clip, self.warmup, self.weight_decay = threads, gradient_clip, warmup, weight_decay
@@ -33,10 +44,22 @@ class Fit:
 
         try:
             return pl.Trainer(
-                accelerator=self.accelerator, devices=self.devices, strategy=self.strategy, precision=self.precision,  # type: ignore[arg-type]
-                max_steps=steps, max_epochs=-1, max_time=self._max_time(), gradient_clip_val=self.gradient_clip or None,
-                callbacks=callbacks, default_root_dir=str(folder), logger=False, enable_progress_bar=False,
-                enable_model_summary=False, enable_checkpointing=True, num_sanity_val_steps=0, use_distributed_sampler=False,
+                accelerator=self.accelerator,
+                devices=self.devices,
+                strategy=self.strategy,
+                precision=self.precision,  # type: ignore[arg-type]
+                max_steps=steps,
+                max_epochs=-1,
+                max_time=self._max_time(),
+                gradient_clip_val=self.gradient_clip or None,
+                callbacks=callbacks,
+                default_root_dir=str(folder),
+                logger=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                enable_checkpointing=True,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
             )
         except (ValueError, pl.utilities.exceptions.MisconfigurationException) as error:
             raise RequestError(f"this machine cannot run the trainer's settings: {str(error).splitlines()[0]}") from None
@@ -62,7 +85,7 @@ class NoLogger:
 
 
 class WandbLogger(NoLogger):
-    """The same numbers, sounds and pictures in Weights & Biases.  Whatever goes wrong there is told once and never fails the run."""
+    """The same numbers, sounds and pictures in Weights & Biases.  What goes wrong there is told once and never fails the run."""
 
     def __init__(self, *, project: str, offline: bool | None) -> None:
         self.project, self.offline, self.run = project, offline, None

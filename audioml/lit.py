@@ -14,10 +14,17 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from audioml.errors import RunError
 from audioml.fit import Fit, NoLogger
 from audioml.history import History
-from audioml.kinds import Batch
+from audioml.kinds import Batch, Seq
 from audioml.system import System
 
 FLUSH = 20  # steps between looks at the losses: reading them each step would stall a GPU and cost 1 ms on a CPU
+
+
+def reseed(seed: int) -> None:
+    """Seed torch for one step.  Not torch.manual_seed: where CUDA sleeps it formats and keeps a traceback, 2 ms a step."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 class Lit(pl.LightningModule):
@@ -30,13 +37,28 @@ class Lit(pl.LightningModule):
         self.weights = dict(system.plan.method.losses)
         self._valid: list[tuple[torch.Tensor, int]] = []
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Lightning notes the running hook on the module some forty times a step; nn.Module would search its tables each time."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move tensors; on a CPU there is nothing to do, and walking the batch would cost more than a small layer."""
+        if device.type == "cpu":
+            return batch
+        return {
+            p: Seq(*(v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for v in s)) for p, s in batch.items()
+        }
+
     def _weigh(self, losses: dict[str, torch.Tensor]) -> torch.Tensor:
         """The only place where loss weights are applied."""
         return torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
 
     def training_step(self, batch: Batch, index: int) -> dict[str, torch.Tensor]:
         """Total loss; the named parts ride along, detached."""
-        torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 64 + self.global_rank)
+        reseed((self.seed * 1_000_003 + self.global_step) * 64 + self.global_rank)
         losses = self.system.plan.method.loss(self.system, batch)
         return {"loss": self._weigh(losses), **{k: v.detach() for k, v in losses.items()}}
 
@@ -55,8 +77,9 @@ class Lit(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate rises over `warmup` of the steps, then falls to zero along a cosine."""
         fit = self.fit_settings
+        plain = fit.precision.startswith("32")  # Lightning refuses a fused optimiser with mixed precision and clipping
         optimizer = torch.optim.AdamW(
-            self.system.parameters(), lr=self.learning_rate, weight_decay=fit.weight_decay, betas=(0.9, 0.99)
+            self.system.parameters(), lr=self.learning_rate, weight_decay=fit.weight_decay, betas=(0.9, 0.99), fused=plain or None
         )
         rise = max(1, round(fit.warmup * self.total_steps))
 
@@ -150,13 +173,24 @@ class Meter(Callback):
             self.bar = None
 
 
+class Keeper(ModelCheckpoint):
+    """A ModelCheckpoint with a fixed key; Lightning asks for it at every hook of every step and would format it anew."""
+
+    def __init__(self, place: Path, name: str, **how: Any) -> None:
+        self._key = f"Keeper {name}"
+        super().__init__(place, filename=name, save_top_k=1, enable_version_counter=False, **how)
+
+    @property
+    def state_key(self) -> str:
+        """Its place in a checkpoint."""
+        return self._key
+
+
 def checkpoints(folder: Path, patience: int) -> list[Callback]:
     """last.ckpt after every stretch of `validate_every` steps, best.ckpt by validation loss, an early stop if asked for."""
     place = folder / "checkpoints"
-    last = ModelCheckpoint(place, filename="last", every_n_epochs=1, save_top_k=1, enable_version_counter=False)
-    best = ModelCheckpoint(
-        place, filename="best", monitor="valid/loss", mode="min", save_top_k=1, save_weights_only=True, enable_version_counter=False
-    )
+    last = Keeper(place, "last", every_n_epochs=1, save_on_train_epoch_end=True)
+    best = Keeper(place, "best", monitor="valid/loss", mode="min", save_weights_only=True)
     stop = [EarlyStopping("valid/loss", mode="min", patience=patience, check_finite=True)] if patience else []
     return [best, last, *stop]
 

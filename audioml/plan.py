@@ -79,9 +79,9 @@ def plan(
         )
     layout = waist_of(flow.x, model.takes)
     if layout is None:
+        name = next(iter(inputs.values())).representation.name
         raise Misfit(
-            f"model '{model.name}' takes {' or '.join(model.takes)}, and representation '{next(iter(inputs.values())).representation.name}' "
-            f"gives {type(flow.x).__name__}"
+            f"model '{model.name}' takes {' or '.join(model.takes)}, and representation '{name}' gives {type(flow.x).__name__}"
         )
     return Plan(task, inputs, output, method, model, flow, layout, reference)
 

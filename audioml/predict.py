@@ -90,5 +90,3 @@ def write_wav(path: Path, wave: Any, rate: int) -> Path:
     soundfile.write(buffer, wave.T.numpy(), rate, format="WAV", subtype="PCM_16")
     write_bytes(path, buffer.getvalue())
     return path
-
-

@@ -57,7 +57,10 @@ def _ending(error: BaseException, folder: Path) -> tuple[str, str]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "failed", str(cannot_write(folder, error))
     if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
-        return "failed", f"out of memory; a smaller preset.batch, preset.seconds or model helps ({str(error).splitlines()[0][:120]})"
+        return (
+            "failed",
+            f"out of memory; a smaller preset.batch, preset.seconds or model helps ({str(error).splitlines()[0][:120]})",
+        )
     return "failed", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
 
 
@@ -65,7 +68,8 @@ def _write(record: Record, request: Request, folder: Path, begin: float, main_pr
     if not main_process:
         return
     record.provenance = {
-        **provenance(seed=request.seed, wall_s=round(time.time() - begin, 2), folder=folder.name), **record.provenance
+        **provenance(seed=request.seed, wall_s=round(time.time() - begin, 2), folder=folder.name, name=request.name),
+        **record.provenance,
     }
     try:
         record.write(folder / "record.json")
@@ -108,9 +112,7 @@ class _Log:
 class _Run:
     """The steps of a run that is known to be possible; fills the record as it goes."""
 
-    def __init__(
-        self, request: Request, folder: Path, sign: str, record: Record, log: logging.Logger, resumed: bool
-    ) -> None:
+    def __init__(self, request: Request, folder: Path, sign: str, record: Record, log: logging.Logger, resumed: bool) -> None:
         self.request, self.folder, self.sign, self.record, self.log, self.resumed = request, folder, sign, record, log, resumed
         self.preset = request.settings["preset"]
         self.main_process = int(os.environ.get("LOCAL_RANK", "0")) == 0
@@ -139,7 +141,9 @@ class _Run:
             self.log.warning("skipped %s: %s", entry["file"], entry["reason"])
         if skipped:
             some = ", ".join(Path(str(e["file"])).name for e in skipped[:3])
-            warnings.warn(f"{len(skipped)} unusable audio files were skipped: {some}{' …' if len(skipped) > 3 else ''}", stacklevel=1)
+            warnings.warn(
+                f"{len(skipped)} unusable audio files were skipped: {some}{' …' if len(skipped) > 3 else ''}", stacklevel=1
+            )
 
     def system(self) -> None:
         """Weights from the seed."""
@@ -176,11 +180,19 @@ class _Run:
             done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
         whole = self.request.plan.task.whole_clips
         data = DataModule(
-            self.prepared, self.request.plan.worlds(), batch_size=preset["batch"], seconds=None if whole else preset["seconds"],
-            steps_per_epoch=stretch, seed=self.request.seed,
+            self.prepared,
+            self.request.plan.worlds(),
+            batch_size=preset["batch"],
+            seconds=None if whole else preset["seconds"],
+            steps_per_epoch=stretch,
+            seed=self.request.seed,
         )
         lit = Lit(
-            self.net, fit=self.fit, learning_rate=self.request.learning_rate, steps=preset["steps"], seed=self.request.seed,
+            self.net,
+            fit=self.fit,
+            learning_rate=self.request.learning_rate,
+            steps=preset["steps"],
+            seed=self.request.seed,
             signature=self.sign,
         )
         history = History(self.folder / "metrics.csv", resume_step=done if self.resumed else None)
@@ -199,8 +211,11 @@ class _Run:
             raise KeyboardInterrupt
         steps = trainer.global_step
         self.record.provenance |= {
-            "steps": steps, "examples_seen": steps * preset["batch"] * trainer.world_size, "train_s": round(meter.seconds, 2),
-            "device": str(trainer.strategy.root_device), "threads": torch.get_num_threads(),
+            "steps": steps,
+            "examples_seen": steps * preset["batch"] * trainer.world_size,
+            "train_s": round(meter.seconds, 2),
+            "device": str(trainer.strategy.root_device),
+            "threads": torch.get_num_threads(),
         }
         best = self.folder / "checkpoints" / "best.ckpt"
         load_weights(self.net, best if best.exists() else last, self.sign)

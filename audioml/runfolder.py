@@ -55,8 +55,16 @@ def write_config(folder: Path, request: Request, sign: str) -> None:
     settings["model"]["learning_rate"] = request.learning_rate
     worlds = {p: {"kind": type(w).__name__, **_plain(asdict(w))} for p, w in request.plan.worlds().items()}
     config = {
-        "audioml": 1, "signature": sign, "names": dict(request.names), "chosen": list(request.chosen), "settings": settings,
-        "ports": dict(request.ports), "seed": request.seed, "name": request.name, "outputs": request.outputs, "worlds": worlds,
+        "audioml": 1,
+        "signature": sign,
+        "names": dict(request.names),
+        "chosen": list(request.chosen),
+        "settings": settings,
+        "ports": dict(request.ports),
+        "seed": request.seed,
+        "name": request.name,
+        "outputs": request.outputs,
+        "worlds": worlds,
     }
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 

@@ -101,7 +101,9 @@ def check(keys: Mapping[str, Any], said: Mapping[str, Any], group: str, part: st
     for key, value in keys.items():
         if not fits(value, said[key]):
             raise RequestError(f"{group}.{key}={value!r} has the wrong type; it should be {type_name(said[key])}")
-        out[key] = float(value) if isinstance(value, int) and not isinstance(value, bool) and said[key] in (float, float | None) else value
+        out[key] = (
+            float(value) if isinstance(value, int) and not isinstance(value, bool) and said[key] in (float, float | None) else value
+        )
     return out
 
 

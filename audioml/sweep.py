@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-
 from audioml import shelf
 from audioml.build import Request, resolve
 from audioml.cli import prepare, summary
@@ -96,5 +95,3 @@ def candidates(sign: str, outputs: Path) -> Iterator[Path]:
     """Where a record of that signature may lie."""
     yield from sorted((outputs / "runs").glob(f"*{sign}*/record.json"), reverse=True)
     yield from sorted(COMMITTED.glob(f"*{sign}*.json"))
-
-

@@ -144,5 +144,3 @@ class Stream:
         names = getattr(self.output.world, "names", None)
         shape = (x.shape[0], *((len(names),) if names else ()), self.output.world.channels, 0)  # type: ignore[union-attr]
         return x.new_zeros(shape)
-
-

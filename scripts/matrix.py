@@ -1,6 +1,6 @@
 """Prints every legal combination of task, representation, model and method; `--all` also the illegal ones with their reason.
 
-    python scripts/matrix.py [--task NAME] [--all] [--count]
+python scripts/matrix.py [--task NAME] [--all] [--count]
 """
 
 from __future__ import annotations

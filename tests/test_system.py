@@ -21,7 +21,7 @@ CHEATS = {
     "fcn": ({"future": 1}, "future=1 looks at later frames"),
     "cnn1d": ({"causal": True, "norm": "global"}, "norm=global averages over the whole clip"),
     "cnn2d": ({"causal": False}, "causal=false looks at later frames"),
-    "unet": ({"causal": True, "bottleneck": "bigru"}, "bottleneck=bigru reads the clip from its end"),
+    "unet": ({"causal": True, "bottleneck": "bilstm"}, "bottleneck=bilstm reads the clip from its end"),
     "rnn": ({"directions": 2}, "directions=2 reads the clip from its end"),
     "transformer": ({"causal": False}, "causal=false looks at later frames"),
 }

@@ -29,9 +29,7 @@ class Aligned(Method):
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses symbols, several inputs, unequal rates."""
         if not isinstance(output.world, Wave | Stems):
-            raise Misfit(
-                f"method '{self.name}' emits audio frames, the output '{output.port}' is {type(output.world).__name__}"
-            )
+            raise Misfit(f"method '{self.name}' emits audio frames, the output '{output.port}' is {type(output.world).__name__}")
         one = only_input(self.name, inputs)
         x, y = rate_of(one.space), rate_of(output.space)
         if x != y:

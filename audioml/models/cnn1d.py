@@ -23,8 +23,19 @@ class Cnn1d(Network):
     traffic = ("aligned",)
 
     def __init__(
-        self, inp: Space, out: Space, *, width: int, bottleneck: int, hidden: int, blocks: int, repeats: int, kernel: int,
-        causal: bool, norm: Literal["batch", "frame", "global"], gate: bool,
+        self,
+        inp: Space,
+        out: Space,
+        *,
+        width: int,
+        bottleneck: int,
+        hidden: int,
+        blocks: int,
+        repeats: int,
+        kernel: int,
+        causal: bool,
+        norm: Literal["batch", "frame", "global"],
+        gate: bool,
     ) -> None:
         super().__init__(inp, out)
         self.width, self.causal, self.kind, self.gate = width, causal, norm, gate
@@ -32,15 +43,21 @@ class Cnn1d(Network):
 
         def block(dilation: int) -> Residual:
             return Residual(
-                nn.Conv1d(bottleneck, hidden, 1), nn.PReLU(), make_norm(norm, hidden, 1),
-                TimeConv(hidden, hidden, kernel, causal=causal, dilation=dilation, groups=hidden), nn.PReLU(),
-                make_norm(norm, hidden, 1), nn.Conv1d(hidden, bottleneck, 1),
+                nn.Conv1d(bottleneck, hidden, 1),
+                nn.PReLU(),
+                make_norm(norm, hidden, 1),
+                TimeConv(hidden, hidden, kernel, causal=causal, dilation=dilation, groups=hidden),
+                nn.PReLU(),
+                make_norm(norm, hidden, 1),
+                nn.Conv1d(hidden, bottleneck, 1),
             )
 
         self.body = Chain(
-            make_norm(norm, width, 1), nn.Conv1d(width, bottleneck, 1),
+            make_norm(norm, width, 1),
+            nn.Conv1d(width, bottleneck, 1),
             *[block(2**i) for _ in range(repeats) for i in range(blocks)],
-            nn.PReLU(), nn.Conv1d(bottleneck, width, 1),
+            nn.PReLU(),
+            nn.Conv1d(bottleneck, width, 1),
         )
 
     def _close(self, h: Tensor, y: Tensor) -> Tensor:

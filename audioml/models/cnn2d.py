@@ -14,16 +14,27 @@ from audioml.nn.network import Network
 class Cnn2d(Network):
     """Convolutions over bins and frames of a Grid [B, width, F, N], with time dilation growing from block to block.
 
-    `fold` bins enter as one.  Where symbols are emitted, each of `layers` stages halves the bins and widens by `growth`; where a grid is emitted,
-    the bins stay and the stages are residual.
+    `fold` bins enter as one.  Where symbols are emitted, each of `layers` stages halves the bins and widens by `growth`;
+    where a grid is emitted, the bins stay and the stages are residual.
     """
 
     takes = ("Grid",)
     traffic = ("aligned",)
 
     def __init__(
-        self, inp: Space, out: Space, *, fold: int, width: int, layers: int, kernel: list[int], dilation: int, growth: float,
-        causal: bool, norm: Literal["batch", "frame", "global"], dropout: float,
+        self,
+        inp: Space,
+        out: Space,
+        *,
+        fold: int,
+        width: int,
+        layers: int,
+        kernel: list[int],
+        dilation: int,
+        growth: float,
+        causal: bool,
+        norm: Literal["batch", "frame", "global"],
+        dropout: float,
     ) -> None:
         super().__init__(inp, out)
         assert isinstance(inp, Grid)

@@ -18,7 +18,15 @@ class Rnn(Network):
     traffic = ("aligned",)
 
     def __init__(
-        self, inp: Space, out: Space, *, width: int, cells: int, layers: int, cell: Literal["gru", "lstm"], directions: Literal[1, 2],
+        self,
+        inp: Space,
+        out: Space,
+        *,
+        width: int,
+        cells: int,
+        layers: int,
+        cell: Literal["gru", "lstm"],
+        directions: Literal[1, 2],
         dropout: float,
     ) -> None:
         super().__init__(inp, out)

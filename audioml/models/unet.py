@@ -15,16 +15,30 @@ from audioml.nn.network import Network
 class Unet(Network):
     """Halves the bins of a Grid [B, width, F, N] `depth` times and back, with skips; time keeps its rate, so it can stream.
 
-    `fold` bins enter as one; on Frames [B, width, N] the channels take the bins' place: see `_as_grid`.  `bottleneck` is `none`, `gru` or `bigru` over
-    all channels and bins of the narrowest layer.  With symbols to emit only the way down is built.
+    `fold` bins enter as one; on Frames [B, width, N] the channels take the bins' place: see `_as_grid`.  `bottleneck` is
+    `none`, `lstm` or `bilstm` over all channels and bins of the narrowest layer.  With symbols to emit only the way down is
+    built.
     """
 
     takes = ("Grid", "Frames")
     traffic = ("aligned",)
 
     def __init__(
-        self, inp: Space, out: Space, *, fold: int, width: int, depth: int, growth: float, widest: int, kernel: list[int], causal: bool,
-        norm: Literal["batch", "frame", "global"], bottleneck: Literal["none", "gru", "bigru"], cells: int, layers: int,
+        self,
+        inp: Space,
+        out: Space,
+        *,
+        fold: int,
+        width: int,
+        depth: int,
+        growth: float,
+        widest: int,
+        kernel: list[int],
+        causal: bool,
+        norm: Literal["batch", "frame", "global"],
+        bottleneck: Literal["none", "lstm", "bilstm"],
+        cells: int,
+        layers: int,
     ) -> None:
         super().__init__(inp, out)
         self.causal, self.kind, self.neck = causal, norm, bottleneck
@@ -44,7 +58,7 @@ class Unet(Network):
         self.down = nn.ModuleList([conv(a, b, 2) for a, b in itertools.pairwise(channels)])
         deepest = channels[-1] * sizes[-1]
         if bottleneck != "none":
-            self.rnn = Recurrent("gru", deepest, cells, layers=layers, directions=2 if bottleneck == "bigru" else 1)
+            self.rnn = Recurrent("lstm", deepest, cells, layers=layers, directions=2 if bottleneck == "bilstm" else 1)
             self.widen = nn.Conv1d(self.rnn.width, deepest, 1)
         self.ups = not isinstance(out, Tokens)
         self.up, self.merge = nn.ModuleList(), nn.ModuleList()
@@ -92,8 +106,8 @@ class Unet(Network):
         """Steps when causal, without a norm over the clip, and with at most a one-way bottleneck."""
         if self.kind == "global":
             return "unet with norm=global averages over the whole clip; norm=frame or norm=batch streams"
-        if self.neck == "bigru":
-            return "unet with bottleneck=bigru reads the clip from its end; bottleneck=gru or none streams"
+        if self.neck == "bilstm":
+            return "unet with bottleneck=bilstm reads the clip from its end; bottleneck=lstm or none streams"
         return "" if self.causal else "unet with causal=false looks at later frames; causal=true streams"
 
     def step(self, h: Tensor, state: Any) -> tuple[Tensor, Any]:

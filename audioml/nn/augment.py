@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 
-def hide_blocks(
-    x: Tensor, n: Tensor, *, time_masks: int, time_width: float, bin_masks: int, bin_width: float
-) -> Tensor:
+def hide_blocks(x: Tensor, n: Tensor, *, time_masks: int, time_width: float, bin_masks: int, bin_width: float) -> Tensor:
     """SpecAugment (Park et al. 2019): set random stretches of frames and of bins to each clip's mean.
 
     x [B, C, F, N] or [B, D, N]; widths are the largest share of a clip's frames, and of the bins, that one mask hides.

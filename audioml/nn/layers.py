@@ -18,8 +18,16 @@ class TimeConv(nn.Module):
     """
 
     def __init__(
-        self, inp: int, out: int, kernel: int | tuple[int, int], *, causal: bool, dilation: int = 1, groups: int = 1,
-        bin_stride: int = 1, bias: bool = True,
+        self,
+        inp: int,
+        out: int,
+        kernel: int | tuple[int, int],
+        *,
+        causal: bool,
+        dilation: int = 1,
+        groups: int = 1,
+        bin_stride: int = 1,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.causal = causal
@@ -114,12 +122,12 @@ class Residual(nn.Module):
 class Recurrent(nn.Module):
     """GRU or LSTM over time: [B, C, N] -> [B, directions·width, N]."""
 
-    def __init__(self, cell: Literal["gru", "lstm"], inp: int, width: int, *, layers: int, directions: int, dropout: float = 0) -> None:
+    def __init__(
+        self, cell: Literal["gru", "lstm"], inp: int, width: int, *, layers: int, directions: int, dropout: float = 0
+    ) -> None:
         super().__init__()
         kind = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
-        self.rnn = kind(
-            inp, width, layers, batch_first=True, bidirectional=directions == 2, dropout=dropout if layers > 1 else 0.0
-        )
+        self.rnn = kind(inp, width, layers, batch_first=True, bidirectional=directions == 2, dropout=dropout if layers > 1 else 0.0)
         self.width = width * directions
 
     def forward(self, x: Tensor, n: Tensor | None = None) -> Tensor:

@@ -21,7 +21,14 @@ class Mel(Framed):
     renders = False
 
     def __init__(
-        self, *, window: int, hop: int, bins: int, low: float, high: float | None, floor: float,
+        self,
+        *,
+        window: int,
+        hop: int,
+        bins: int,
+        low: float,
+        high: float | None,
+        floor: float,
         normalize: Literal["none", "running", "clip"],
     ) -> None:
         super().__init__(window=window, hop=hop)

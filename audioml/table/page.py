@@ -41,7 +41,13 @@ def page(table: Table, command: str, made: str) -> str:
     environment.globals.update(absent=ABSENT, facts=_facts, sort_key=_sort_key)
     # asset files are ours: the only text that may reach the page unescaped; everything else passes through autoescape
     return environment.from_string(_asset("page.html.j2")).render(
-        parts=parts, notes=notes, command=command, made=made, script=script, style=style, digest=_digest(script),
+        parts=parts,
+        notes=notes,
+        command=command,
+        made=made,
+        script=script,
+        style=style,
+        digest=_digest(script),
         few=_players(parts) <= PRELOADED,
     )
 

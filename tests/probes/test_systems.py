@@ -59,7 +59,7 @@ def test_what_streams(name):
 WHOLE_CLIP = {
     "bidirectional": ({"model": "rnn"}, "rnn with directions=2 reads the clip from its end; directions=1 streams"),
     "global norm": ({"model": "cnn1d", "causal": True, "norm": "global"}, None),
-    "bidirectional bottleneck": ({"model": "unet", "causal": True, "bottleneck": "bigru"}, None),
+    "bidirectional bottleneck": ({"model": "unet", "causal": True, "bottleneck": "bilstm"}, None),
 }
 
 
