@@ -74,6 +74,20 @@ def test_torchaudio_is_imported_behind_the_guard() -> None:
     assert "torch.Size([5, 2])" in done.stdout
 
 
+def test_torch_is_bound_below_the_release_that_torchaudio_refuses() -> None:
+    import tomllib
+    from importlib import metadata
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "torch>=2.11,<2.15" in project["dependencies"]
+    version = tuple(int(v) for v in metadata.version("torch").split("+")[0].split(".")[:2])
+    assert (2, 11) <= version < (2, 15)
+    extras = project["optional-dependencies"]
+    core = " ".join(project["dependencies"])
+    assert "espeak" not in core
+    assert any("espeak" in d for d in extras["embedded"]), "the GPL loader is in the extra that makes data, nowhere else"
+
+
 def test_the_guard_leaves_a_cuda_build_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.machinery
 

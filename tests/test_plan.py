@@ -91,7 +91,7 @@ def test_auto_follows_the_preferences_and_is_always_legal() -> None:
             assert chosen["model"] == model
             assert plan.method.name in (*plan.task.prefers, "baseline", "oracle")
     chosen, _ = build.choose(draft("enhancement"), {"task": "enhancement", "representation": "auto", "model": "auto", "method": "auto"})
-    assert chosen == pick("enhancement", "stft", "unet", "mask")
+    assert chosen == pick("enhancement", "stft_mag", "unet", "mask")
 
 
 def test_ports_take_their_own_representation() -> None:

@@ -130,6 +130,12 @@ def test_step_law_for_logits_stems_and_waveform(model: str) -> None:
         assert law_error(system("enhancement", "waveform", model, "regress", {"model": CAUSAL[model]}), [100, 31], 0.2) < 1e-5
 
 
+@pytest.mark.parametrize("bottleneck", ["none", "lstm", "dual"])
+def test_step_law_of_every_bottleneck(bottleneck: str) -> None:
+    user = {"causal": True, "bottleneck": bottleneck, "layers": 2}
+    assert law_error(system("enhancement", "stft_mag", "unet", "mask", {"model": user}), [700, 1]) < 1e-5
+
+
 @pytest.mark.parametrize("model", CHEATS)
 def test_what_cannot_step_says_why(model: str) -> None:
     user, reason = CHEATS[model]

@@ -33,7 +33,7 @@ from audioml.parts import Clip, Prepared
 class Augment:
     """What training crops undergo.
 
-    `gain_db` ± range of a random gain; `speed` ± range of a random resampling (labels and texts only); `remix` share of
+    `gain_db` ± range of a random gain; `speed` ± range of a random resampling (pitch moves too); `remix` share of
     items put together anew from parts of different rows; `snr` [low, high] dB at which remixed noise is added.
     """
 
@@ -115,8 +115,7 @@ class Clips(Prepared):
         return x.reshape(b, s, self.tape.channels, steps)
 
     def _speed(self, rng: np.random.Generator, items: int) -> np.ndarray:
-        aligned = len(self.binding.audio) > 1
-        return np.ones(items) if aligned or not self.augment.speed else 1 + rng.uniform(-1, 1, items) * self.augment.speed
+        return 1 + rng.uniform(-1, 1, items) * self.augment.speed if self.augment.speed else np.ones(items)
 
     def _gain(self, rng: np.random.Generator, audio: dict[str, np.ndarray], items: int) -> None:
         if self.augment.gain_db:
@@ -127,14 +126,19 @@ class Clips(Prepared):
     def _remix_pair(
         self, rng: np.random.Generator, audio: dict[str, np.ndarray], index: np.ndarray, steps: int, n: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """The noise (noisy - clean) of one row under the clean signal of another, at a drawn SNR."""
+        """The noise (noisy - clean) of one row under the clean signal of another, at a drawn SNR; half of it backwards, at a
+        speed of its own, since few recordings of noise must stand for all."""
         rows, (noisy, clean) = self.splits["train"], self.binding.audio
         take = np.flatnonzero(rng.random(len(index)) < self.augment.remix)
         if not len(take):
             return audio
         other = rng.integers(0, len(rows.names), len(take))
-        window, one = random_window(rng, rows.length[other], steps), np.ones(len(take))
-        noise = self._read(rows.files[noisy][other], window, steps, one) - self._read(rows.files[clean][other], window, steps, one)
+        fast = self._speed(rng, len(take))
+        window = random_window(rng, rows.length[other], np.ceil(steps * fast).astype(np.int64))
+        both, speech = (self._read(rows.files[port][other], window, steps, fast) for port in (noisy, clean))
+        noise = both - speech
+        backwards = rng.random(len(take)) < 0.5
+        noise[backwards] = noise[backwards, ..., ::-1]
         noise *= (np.arange(steps) < n[take, None])[:, None, None]
         snr = rng.uniform(*self.augment.snr, len(take))
         audio[noisy][take, 0] = mix_at(audio[clean][take, 0], noise[:, 0], snr)

@@ -14,8 +14,8 @@ from audioml.nn.network import Network
 class Cnn2d(Network):
     """Convolutions over bins and frames of a Grid [B, width, F, N], with time dilation growing from block to block.
 
-    `fold` bins enter as one.  Where symbols are emitted, each of `layers` stages halves the bins and widens by `growth`;
-    where a grid is emitted, the bins stay and the stages are residual.
+    Where symbols are emitted, each of `layers` stages halves the bins and widens by `growth`;
+    where a grid is emitted, `fold` bins enter as one and the stages are residual.
     """
 
     takes = ("Grid",)
@@ -40,15 +40,14 @@ class Cnn2d(Network):
         assert isinstance(inp, Grid)
         self.width, self.causal, self.kind = width, causal, norm
         pools = isinstance(out, Tokens)
-        self.fold = fold
-        bins, channels, stages = -(-inp.bins // fold), width, []
+        self.fold = 1 if pools else fold
+        bins, channels, stages = -(-inp.bins // self.fold), width, []
         for i in range(layers):
             dilate = 1 if pools else dilation**i
             wider = round(channels * growth) if pools else channels
             conv = TimeConv(channels, wider, (kernel[0], kernel[1]), causal=causal, dilation=dilate)
             if pools:
-                more = TimeConv(wider, wider, (kernel[0], kernel[1]), causal=causal)
-                stages += [conv, make_norm(norm, wider, 2), nn.ReLU(), more, make_norm(norm, wider, 2), nn.ReLU()]
+                stages += [conv, make_norm(norm, wider, 2), nn.ReLU()]
                 stages += [nn.AvgPool2d((2, 1)), nn.Dropout(dropout)] if bins > 1 else [nn.Dropout(dropout)]
                 bins = bins // 2 if bins > 1 else bins
             else:

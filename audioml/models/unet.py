@@ -1,4 +1,4 @@
-"""U-Net (Ronneberger et al. 2015; for spectrograms Jansson et al. 2017; recurrent bottleneck: CRN, Tan & Wang 2018)."""
+"""U-Net (Ronneberger et al. 2015; for spectrograms Jansson et al. 2017; bottlenecks: CRN, DPCRN)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from audioml.kinds import Frames, Grid, Space, Tokens
-from audioml.nn.layers import Chain, Recurrent, TimeConv, make_norm
+from audioml.nn.layers import Chain, DualPath, FlatPath, TimeConv, make_norm
 from audioml.nn.network import Network
 
 
@@ -16,8 +16,9 @@ class Unet(Network):
     """Halves the bins of a Grid [B, width, F, N] `depth` times and back, with skips; time keeps its rate, so it can stream.
 
     `fold` bins enter as one; on Frames [B, width, N] the channels take the bins' place: see `_as_grid`.  `bottleneck` is
-    `none`, `lstm` or `bilstm` over all channels and bins of the narrowest layer.  With symbols to emit only the way down is
-    built.
+    `none`, or `layers` recurrent blocks: `lstm` over all bins at once, `dual` across the bins and then along time; with `bi`
+    in front the recurrence along time goes both ways.  With symbols to emit only the way down is built, and bins are not
+    folded.
     """
 
     takes = ("Grid", "Frames")
@@ -36,15 +37,16 @@ class Unet(Network):
         kernel: list[int],
         causal: bool,
         norm: Literal["batch", "frame", "global"],
-        bottleneck: Literal["none", "lstm", "bilstm"],
+        bottleneck: Literal["none", "lstm", "bilstm", "dual", "bidual"],
         cells: int,
         layers: int,
+        dropout: float,
     ) -> None:
         super().__init__(inp, out)
         self.causal, self.kind, self.neck = causal, norm, bottleneck
         self.flat = isinstance(inp, Frames)
-        self.fold = fold
-        self.bins = 64 if self.flat else -(-inp.bins // fold)  # type: ignore[union-attr]
+        self.fold = 1 if isinstance(out, Tokens) else fold
+        self.bins = 64 if self.flat else -(-inp.bins // self.fold)  # type: ignore[union-attr]
         self.width = width * self.bins if self.flat else width
         channels = [min(widest, round(width * growth**i)) for i in range(depth + 1)]
         sizes = [self.bins]
@@ -56,10 +58,14 @@ class Unet(Network):
             return Chain(layer, make_norm(norm, b, 2), nn.PReLU())
 
         self.down = nn.ModuleList([conv(a, b, 2) for a, b in itertools.pairwise(channels)])
-        deepest = channels[-1] * sizes[-1]
-        if bottleneck != "none":
-            self.rnn = Recurrent("lstm", deepest, cells, layers=layers, directions=2 if bottleneck == "bilstm" else 1)
-            self.widen = nn.Conv1d(self.rnn.width, deepest, 1)
+        ways = 2 if bottleneck.startswith("bi") else 1
+        middle: list[nn.Module] = []
+        for _ in range(0 if bottleneck == "none" else layers):
+            if bottleneck.endswith("dual"):
+                middle.append(DualPath(channels[-1], cells, directions=ways, dropout=dropout))
+            else:
+                middle.append(FlatPath(channels[-1], sizes[-1], cells, directions=ways, dropout=dropout))
+        self.middle = nn.ModuleList(middle)
         self.ups = not isinstance(out, Tokens)
         self.up, self.merge = nn.ModuleList(), nn.ModuleList()
         if self.ups:
@@ -91,9 +97,8 @@ class Unet(Network):
         for i, layer in enumerate(self.down):
             skips.append(x)
             x = through(f"down{i}", layer, x)
-        if self.neck != "none":
-            y = through("rnn", self.rnn, x.flatten(1, 2), *(() if state is not None else (n,)))
-            x = x + self.widen(y).view_as(x)
+        for i, layer in enumerate(self.middle):
+            x = through(f"middle{i}", layer, x, *(() if state is not None else (n,)))
         for i, (up, merge) in enumerate(zip(self.up, self.merge, strict=True)):
             x = through(f"merge{i}", merge, up(x) + skips.pop())
         return (x.flatten(1, 2) if self.flat else x), (None if state is None else new)
@@ -106,8 +111,8 @@ class Unet(Network):
         """Steps when causal, without a norm over the clip, and with at most a one-way bottleneck."""
         if self.kind == "global":
             return "unet with norm=global averages over the whole clip; norm=frame or norm=batch streams"
-        if self.neck == "bilstm":
-            return "unet with bottleneck=bilstm reads the clip from its end; bottleneck=lstm or none streams"
+        if self.neck.startswith("bi"):
+            return f"unet with bottleneck={self.neck} reads the clip from its end; bottleneck={self.neck[2:]} streams"
         return "" if self.causal else "unet with causal=false looks at later frames; causal=true streams"
 
     def step(self, h: Tensor, state: Any) -> tuple[Tensor, Any]:

@@ -143,3 +143,62 @@ class Recurrent(nn.Module):
         """The next frames; the state is the cell's."""
         y, state = self.rnn(x.transpose(1, 2), state)
         return y.transpose(1, 2), state
+
+
+class FlatPath(nn.Module):
+    """A recurrence along time over all channels and bins of a frame at once (CRN, Tan & Wang 2018): x [B, C, F, N] -> the same."""
+
+    def __init__(self, channels: int, bins: int, cells: int, *, directions: int, dropout: float) -> None:
+        super().__init__()
+        self.rnn = Recurrent("lstm", channels * bins, cells, layers=1, directions=directions)
+        self.widen = nn.Conv1d(self.rnn.width, channels * bins, 1)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, n: Tensor | None = None) -> Tensor:
+        """All frames at once."""
+        return x + self.widen(self.drop(self.rnn(x.flatten(1, 2), n))).view_as(x)
+
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The next frames; the state is the recurrence's."""
+        y, state = self.rnn.step(x.flatten(1, 2), state)
+        return x + self.widen(y).view_as(x), state
+
+
+class DualPath(nn.Module):
+    """A recurrence across the bins of each frame, then one along time that all bins share (DPCRN, Le et al. 2021, §2.3).
+
+    x [B, C, F, N] -> the same; weights do not grow with F, which is what makes it learn from little data.
+    """
+
+    def __init__(self, channels: int, cells: int, *, directions: int, dropout: float) -> None:
+        super().__init__()
+        self.across = Recurrent("lstm", channels, cells // 2, layers=1, directions=2)
+        self.along = Recurrent("lstm", channels, cells, layers=1, directions=directions)
+        self.mix = nn.ModuleList([nn.Conv1d(self.across.width, channels, 1), nn.Conv1d(self.along.width, channels, 1)])
+        self.norm = nn.ModuleList([FrameNorm(channels), FrameNorm(channels)])
+        self.drop = nn.Dropout(dropout)
+
+    def _across(self, x: Tensor) -> Tensor:
+        b, c, f, n = x.shape
+        y = self.mix[0](self.across(x.permute(0, 3, 1, 2).reshape(b * n, c, f)))
+        return x + self.drop(self.norm[0](y.view(b, n, c, f).permute(0, 2, 3, 1)))
+
+    @staticmethod
+    def _rows(x: Tensor) -> Tensor:
+        return x.permute(0, 2, 1, 3).flatten(0, 1)
+
+    def _back(self, x: Tensor, y: Tensor) -> Tensor:
+        y = self.mix[1](y).unflatten(0, (x.shape[0], x.shape[2])).permute(0, 2, 1, 3)
+        return x + self.drop(self.norm[1](y))
+
+    def forward(self, x: Tensor, n: Tensor | None = None) -> Tensor:
+        """All frames at once."""
+        x = self._across(x)
+        lengths = None if n is None else n.repeat_interleave(x.shape[2])
+        return self._back(x, self.along(self._rows(x), lengths))
+
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The next frames; the state is the recurrence's along time."""
+        x = self._across(x)
+        y, state = self.along.step(self._rows(x), state)
+        return self._back(x, y), state
