@@ -66,6 +66,10 @@ class Representation:
         """World batch -> (Seq in the space, side information for decode)."""
         raise NotImplementedError
 
+    def loudness(self, seq: Seq) -> Any:
+        """Per-item level [B, 1, …] by which the network's input is divided (and a regressed output multiplied), or None."""
+        return None
+
     def decode(self, seq: Seq, side: Any, world: World) -> Seq:
         """Seq in the space -> world batch."""
         raise NotImplementedError
@@ -117,6 +121,7 @@ class Method:
     """How a network is trained and used: loss and draw.  `flow` is pure algebra and says what does not fit."""
 
     trains: bool = True
+    levels: bool = False  # the emission is a signal, so it returns to the input's level
     streams: bool = False  # output frame n depends on emitted frame n only
     losses: Mapping[str, float] = {}
 

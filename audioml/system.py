@@ -39,13 +39,18 @@ class System(nn.Module):
         side = self.plan.inputs[port]
         seq, _ = side.representation.encode(inputs[port], side.world)
         check_shape(seq, side.space, f"encoded '{port}'")
+        level = side.representation.loudness(seq)
+        x = seq.x if level is None else seq.x / level
         if augment and self.training:
-            seq = Seq(hide_blocks(seq.x, seq.n, **augment), seq.n)
-        h = self.network(self.embed(seq.x), seq.n)
+            x = hide_blocks(x, seq.n, **augment)
+        h = self.network(self.embed(x), seq.n)
         check_shape(Seq(h, seq.n), self.network.out, "out of the network")
         if self.plan.flow.pool:
             return Seq(self.head(h, seq.n), torch.ones_like(seq.n))
-        return check_shape(Seq(self.head(h), seq.n), self.plan.flow.emit, "out of the head")
+        y = self.head(h)
+        if level is not None and self.plan.method.levels:
+            y = y * level.reshape(-1, *(1,) * (y.dim() - 1))
+        return check_shape(Seq(y, seq.n), self.plan.flow.emit, "out of the head")
 
     def reference(self, inputs: Batch) -> tuple[Seq, Any]:
         """The input that the output is aligned with, encoded as the output is, and the side its decoding needs."""

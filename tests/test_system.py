@@ -130,6 +130,25 @@ def test_step_law_for_logits_stems_and_waveform(model: str) -> None:
         assert law_error(system("enhancement", "waveform", model, "regress", {"model": CAUSAL[model]}), [100, 31], 0.2) < 1e-5
 
 
+@pytest.mark.parametrize(("representation", "method"), [("stft_mag", "mask"), ("stft", "regress"), ("waveform", "regress")])
+def test_level_clip_makes_a_system_follow_the_gain(representation: str, method: str) -> None:
+    """Ten times louder in is ten times louder out; without it a network answers to the level."""
+    torch.manual_seed(0)
+    x = 0.1 * torch.randn(2, 1, 4000)
+    n = torch.tensor([4000, 3000])
+
+    def ratio(level: str) -> float:
+        net = system("enhancement", representation, "rnn", method, {"representation": {"level": level}}).eval()
+        with torch.no_grad():
+            soft, loud = (net({"noisy": Seq(g * x, n)})["clean"].x for g in (1, 10))
+        return float((loud - 10 * soft).abs().max() / loud.abs().max())
+
+    assert ratio("clip") < 1e-3
+    assert ratio("none") > 1e-2
+    with pytest.raises(Misfit, match=f"representation '{representation}' with level=clip measures the whole clip; level=none streams"):
+        system("enhancement", representation, "fcn", method, {"representation": {"level": "clip"}, "model": {"future": 0}}).stream()
+
+
 @pytest.mark.parametrize("bottleneck", ["none", "lstm", "dual"])
 def test_step_law_of_every_bottleneck(bottleneck: str) -> None:
     user = {"causal": True, "bottleneck": bottleneck, "layers": 2}

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class Regress(Aligned):
     """The emission is the output's frames (direct or spectral mapping)."""
 
+    levels = True
+
     def __init__(self, *, losses: dict[str, float]) -> None:
         super().__init__(losses=losses)
 

@@ -18,6 +18,8 @@ class Framed(Representation):
 
     carries = (Wave, Stems)
 
+    level = "none"
+
     def __init__(self, *, window: int, hop: int) -> None:
         if hop < 1 or window < 2 * hop or window % hop:
             raise RequestError(f"window={window} must be a multiple of hop={hop}, at least twice it")
@@ -34,6 +36,19 @@ class Framed(Representation):
     def signals(world: Wave | Stems) -> int:
         """Audio signals side by side: channels, times stems."""
         return (world.channels or 1) * (len(world.names or ()) if isinstance(world, Stems) else 1)
+
+    def loudness(self, seq: Seq) -> Any:
+        """With level=clip, the root mean square of each clip's valid frames; frames past its end hold zeros."""
+        if self.level == "none":
+            return None
+        x = seq.x.flatten(1)
+        share = seq.x.shape[-1] / seq.n.to(x)
+        return ((x.square().mean(1) * share).sqrt() + 1e-5).view(-1, *(1,) * (seq.x.dim() - 1))
+
+    def _whole_clip(self) -> None:
+        """Raises Misfit where the level needs the clip's end."""
+        if self.level == "clip":
+            raise Misfit(f"representation '{self.name}' with level=clip measures the whole clip; level=none streams")
 
     def frames(self, seq: Seq) -> Seq:
         """[B, C, T] or [B, S, C, T] -> windowed frames [B, S·C, N, window] with their counts."""

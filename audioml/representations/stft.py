@@ -6,7 +6,7 @@ a mask in the compressed space is the same filter as its 1/power-th power in the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from audioml.kinds import Grid, Seq, Stems, Wave
 from audioml.lazy import LazyModule
@@ -16,12 +16,16 @@ torch = LazyModule("torch")
 
 
 class Stft(Framed):
-    """Complex STFT as Grid [B, 2·C, window/2 + 1, N]: real planes of all signals, then imaginary planes; invertible."""
+    """Complex STFT as Grid [B, 2·C, window/2 + 1, N]: real planes of all signals, then imaginary planes; invertible.
+
+    `level` is what the network sees: each clip as it is, or divided by its own level ("clip", which cannot stream).
+    """
 
     masks = True
 
-    def __init__(self, *, window: int, hop: int, power: float) -> None:
+    def __init__(self, *, window: int, hop: int, power: float, level: Literal["none", "clip"]) -> None:
         super().__init__(window=window, hop=hop)
+        self.level = level
         self.power = power
         self.bins = window // 2 + 1
 
@@ -41,6 +45,7 @@ class Stft(Framed):
 
     def encode_step(self, x: Any, state: Any, world: Wave) -> tuple[Any, Any, Any]:
         """[B, C, k·hop] -> [B, 2C, F, k]."""
+        self._whole_clip()
         frames, state = dsp.frames_step(x, state, self.window, self.hop)
         return self._planes(self._spectrum(frames)), None, state
 
@@ -116,6 +121,7 @@ class StftMagnitude(Stft):
 
     def encode_step(self, x: Any, state: Any, world: Wave) -> tuple[Any, Any, Any]:
         """[B, C, k·hop] -> [B, C, F, k], with the phase as side."""
+        self._whole_clip()
         frames, state = dsp.frames_step(x, state, self.window, self.hop)
         magnitude, phase = self._polar(self._spectrum(frames))
         return magnitude, (phase,), state

@@ -6,7 +6,7 @@ window; `hop: 1` with `window: 2` is the plain sample sequence.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from audioml.kinds import Frames, Seq, Stems, Wave
 from audioml.representations.framed import Framed, dsp, unflatten
@@ -15,8 +15,9 @@ from audioml.representations.framed import Framed, dsp, unflatten
 class Waveform(Framed):
     """Frames [B, C·window, N] at rate/hop; invertible to float precision."""
 
-    def __init__(self, *, window: int, hop: int) -> None:
+    def __init__(self, *, window: int, hop: int, level: Literal["none", "clip"]) -> None:
         super().__init__(window=window, hop=hop)
+        self.level = level
 
     def space(self, world: Wave | Stems) -> Frames:
         """Frames of window samples of each signal."""
@@ -35,6 +36,7 @@ class Waveform(Framed):
 
     def encode_step(self, x: Any, state: Any, world: Wave) -> tuple[Any, Any, Any]:
         """[B, C, k·hop] -> [B, C·window, k]."""
+        self._whole_clip()
         frames, state = dsp.frames_step(x, state, self.window, self.hop)
         return frames.transpose(-1, -2).flatten(1, 2), None, state
 
