@@ -88,6 +88,8 @@ class _Log:
         self.handler: logging.Handler = logging.NullHandler()
 
     def __enter__(self) -> logging.Logger:
+        import pytorch_lightning  # noqa: F401  it gives its loggers handlers of their own when it is first imported
+
         if self.active:
             try:
                 self.handler = logging.FileHandler(self.path, encoding="utf-8")

@@ -53,7 +53,6 @@ class Cnn1d(Network):
             )
 
         self.body = Chain(
-            make_norm(norm, width, 1),
             nn.Conv1d(width, bottleneck, 1),
             *[block(2**i) for _ in range(repeats) for i in range(blocks)],
             nn.PReLU(),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from audioml.kinds import Frames, Space
-from audioml.nn.layers import FrameNorm, Recurrent
+from audioml.nn.layers import Recurrent
 from audioml.nn.network import Network
 
 
@@ -31,14 +31,13 @@ class Rnn(Network):
     ) -> None:
         super().__init__(inp, out)
         self.width, self.directions = width, directions
-        self.norm = FrameNorm(width)
         self.rnn = Recurrent(cell, width, cells, layers=layers, directions=directions, dropout=dropout)
         self.drop = nn.Dropout(dropout)
         self.out = Frames(self.rnn.width, inp.rate)  # type: ignore[union-attr]
 
     def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:
         """[B, width, N] -> [B, directions·cells, N]."""
-        return self.drop(self.rnn(self.norm(h), n))
+        return self.drop(self.rnn(h, n))
 
     def cannot_step(self) -> str:
         """Steps in one direction."""
@@ -46,4 +45,4 @@ class Rnn(Network):
 
     def step(self, h: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The next frames; the state is the cells'."""
-        return self.rnn.step(self.norm(h), state)
+        return self.rnn.step(h, state)
