@@ -116,7 +116,7 @@ def test_masks_filter() -> None:
     grid, _ = complex_rep.encode(x, Wave(1, 16000))
     one = torch.cat([torch.full_like(grid.x[:, :1], 20.0), torch.zeros_like(grid.x[:, :1])], 1)
     assert torch.allclose(complex_rep.mask(grid.x, one), grid.x, atol=1e-5), "a saturated real mask passes everything"
-    turn = torch.cat([torch.zeros_like(grid.x[:, :1]), torch.full_like(grid.x[:, :1], 20.0)], 1)
+    turn = torch.cat([torch.full_like(grid.x[:, :1], -1.0), torch.full_like(grid.x[:, :1], 20.0)], 1)
     re, im = grid.x.chunk(2, 1)
     assert torch.allclose(complex_rep.mask(grid.x, turn), torch.cat([-im, re], 1), atol=1e-5), "an imaginary mask turns by 90°"
     mag, _ = magnitude.encode(x, Wave(1, 16000))

@@ -164,7 +164,7 @@ def test_what_cannot_step_says_why(model: str) -> None:
 
 @pytest.mark.parametrize("model", CHEATS)
 def test_a_lie_about_stepping_breaks_the_law(model: str) -> None:
-    net = system("enhancement", "stft", model, "mask", {"model": CHEATS[model][0]})
+    net = system("enhancement", "stft", model, "regress", {"model": CHEATS[model][0]})
     net.network.cannot_step = lambda: ""  # the planted lie
     try:
         error = law_error(net, [512])

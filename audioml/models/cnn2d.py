@@ -43,7 +43,7 @@ class Cnn2d(Network):
         self.fold = 1 if pools else fold
         bins, channels, stages = -(-inp.bins // self.fold), width, []
         for i in range(layers):
-            dilate = 1 if pools else dilation**i
+            dilate = dilation**i
             wider = round(channels * growth) if pools else channels
             conv = TimeConv(channels, wider, (kernel[0], kernel[1]), causal=causal, dilation=dilate)
             if pools:
