@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -195,14 +196,15 @@ def check_named(draft: Draft, names: Mapping[str, str]) -> None:
 
 def choose(draft: Draft, names: Mapping[str, str]) -> tuple[dict[str, str], Plan]:
     """The first combination, in order of preference, that fits; else a Misfit that says what single change would."""
-    first: tuple[dict[str, str], Misfit] | None = None
+    refused: list[tuple[dict[str, str], Misfit]] = []
     for pick in preferred(draft, names):
         try:
             return pick, draft.plan(pick)
         except Misfit as misfit:
-            first = first or (pick, misfit)
-    assert first is not None
-    pick, misfit = first
+            refused.append((pick, misfit))
+    # where axes are open, the reason that most candidates share is the one that the named axes cause
+    reasons = Counter(str(misfit) for _, misfit in refused)
+    pick, misfit = max(refused, key=lambda r: reasons[str(r[1])])
     raise explain(draft, pick, misfit)
 
 
