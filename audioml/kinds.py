@@ -3,8 +3,11 @@
 Axes, one alphabet everywhere:
 B batch · S sources · C channels · T samples · N frames · F bins · D features · K books · V vocabulary · L symbols
 
-World kinds, as they lie in a batch:
-    Wave  [B, C, T] float in [-1, 1]   Stems [B, S, C, T]   Text list of B strings   Label [B] int64
+World kinds, as they lie in a batch (`n` counts the valid steps of the last axis):
+    Wave   [B, C, T] float in [-1, 1]     Stems [B, S, C, T]
+    Text   list of B strings              Label [B] int64          Tags [B, classes] 0 or 1
+    Curve  [B, values, N]                 Times [B, 2, M]: rows time (s), kind
+    Notes  [B, 5, M]: rows onset (s), offset (s), pitch (MIDI), velocity (0..1), voice     Phones [B, 3, M]: rows start (s), end (s), symbol
 Spaces:
     Frames [B, D, N]   Grid [B, C, F, N]   Codes [B, K, N] int   Tokens [B, L] int
 Rates are exact: a Fraction in Hz (frames per second).  Tokens have none.
@@ -55,7 +58,54 @@ class Label:
     family = "label"
 
 
-World = Wave | Stems | Text | Label
+@dataclass(frozen=True)
+class Tags:
+    """Any number of `classes` at once, as zeros and ones [classes]."""
+
+    classes: tuple[str, ...] | None = None
+    family = "tags"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Numbers over time [values, N] at `rate` per second, e.g. F0 in Hz (0 where unvoiced)."""
+
+    values: tuple[str, ...] | None = None
+    rate: int | None = None
+    family = "curve"
+
+
+@dataclass(frozen=True)
+class Times:
+    """Points in time of several kinds `names` (beat, downbeat …): [2, M], rows time (s) and index of the kind, in order of time."""
+
+    names: tuple[str, ...] | None = None
+    family = "times"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Notes [5, M] in order of onset: onset (s), offset (s), MIDI pitch in [low, high], velocity in (0, 1], voice in [0, voices).
+
+    `step` is the grid in seconds on which all times lie (scores), None for performances.
+    """
+
+    low: int | None = None
+    high: int | None = None
+    voices: int | None = None
+    step: float | None = None
+    family = "notes"
+
+
+@dataclass(frozen=True)
+class Phones:
+    """Timed symbols [3, M]: start (s), end (s), index in `symbols`; they follow each other without overlap."""
+
+    symbols: tuple[str, ...] | None = None
+    family = "phones"
+
+
+World = Wave | Stems | Text | Label | Tags | Curve | Times | Notes | Phones
 
 
 def unify(port: str, asked: World, given: World | None) -> World:
@@ -80,10 +130,10 @@ def unify(port: str, asked: World, given: World | None) -> World:
 # ---- spaces --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Frames:
-    """[B, D, N] reals: `dim` features at `rate` frames per second."""
+    """[B, D, N] reals: `dim` features at `rate` frames per second (None: symbols without a clock); `binary`: zeros and ones."""
 
     dim: int
-    rate: Fraction
+    rate: Fraction | None
     binary: bool = False
 
 
@@ -106,15 +156,19 @@ class Codes:
 
     books: int
     size: int
-    rate: Fraction
+    rate: Fraction | None
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """[B, L] integers below `size`; `length` is 1 for a single symbol (a label), None for a sequence."""
+    """[B, L] integers below `size`; `length` is 1 for a single symbol (a label), None for a sequence.
+
+    `many`: instead of one symbol, any set of them: [B, size] zeros and ones.
+    """
 
     size: int
     length: int | None = None
+    many: bool = False
 
 
 Space = Frames | Grid | Codes | Tokens

@@ -6,12 +6,14 @@ in literals, read from the source text by audioml/declare.py.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
 
 from audioml.errors import Misfit
-from audioml.kinds import Batch, Frames, Grid, Seq, Space, World
+from audioml.kinds import Batch, Frames, Grid, Seq, Space, World, rate_of
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,9 @@ class Task:
     `models`             models for `model=auto`, best first.
     `baseline`, `ceiling` names of predictors in audioml/methods/trivial.py.
     `whole_clips`        True where an output describes the whole clip, so that training may not crop it.
+    `hints`              ports that may be there while training and never in use (times of phonemes); left out where the data has none.
+    `derived`            {port: port it is computed from} for ports that no recording holds; see `derive`.
+    `material`           which embedded sets serve the task (conf/task/NAME.yaml says it; data=embedded reads it).
     """
 
     name: str
@@ -42,19 +47,59 @@ class Task:
     ceiling: str
     models: tuple[str, ...] = ()
     whole_clips: bool = False
+    hints: Mapping[str, World] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
+    material: Any = None
+
+    def derive(self, port: str, x: Any, world: World, rng: Any) -> Any:
+        """Numpy array of a derived port, one item: `x` [C, T] is the item's array of the port it comes from, whose world is
+        `world`.  Deterministic given `rng`."""
+        raise NotImplementedError
+
+    def raw(self) -> Task:
+        """The task as the data must serve it: without its derived ports, with its hints among the outputs."""
+        return replace_task(self)
+
+
+def replace_task(task: Task) -> Task:
+    """A plain Task with the ports that data must hold; tasks are frozen values, so this is a new one."""
+    keep = {p: w for p, w in task.inputs.items() if p not in task.derived}
+    outs = {p: w for p, w in task.outputs.items() if p not in task.derived}
+    return Task(
+        task.name, keep, outs, task.metrics, task.primary, task.prefers, task.baseline, task.ceiling, task.models, task.whole_clips,
+        task.hints, {}, task.material,
+    )  # fmt: skip
+
+
+class Coder(Protocol):
+    """A trained system used as a representation: audio [B, C, T] <-> what lies in its bottleneck.  Made by F4 from a run's folder."""
+
+    def encode(self, wave: Any) -> Any:
+        """[B, C, T] -> codes [B, K, N] int64 or latents [B, D, N]."""
+
+    def decode(self, inner: Any, samples: int) -> Any:
+        """Codes or latents -> [B, C, samples]."""
 
 
 class Representation:
     """Turns a world kind into a space and back.  A plain object: tensors it needs are made on the input's device.
 
     Class facts: `carries` (world kinds), `masks` (a product in the space is a filter in the world), `renders` (decodes back
-    to the world), `borrows` (what decode needs of an input of the same family, e.g. "phase").
+    to the world), `borrows` (what decode needs of an input of the same family, e.g. "phase"; then decode's `side` is the one
+    that encoding that input gave, else it is (samples, lengths) of what is wanted).
+
+    `follows`: the space has no clock of its own (rate None) and takes the network's: the planner calls `at(rate)`.
+    `fits`: something must be learnt from the training data first (code books, lexicons): `fit`, then `state`/`load_state`.
+    `run`: a setting that names a run's folder, whose trained system does the work: `bind` is called before use.
     """
 
     carries: tuple[type, ...] = ()
     masks: bool = False
     renders: bool = True
     borrows: str | None = None
+    follows: bool = False
+    fits: bool = False
+    clock: Fraction | None = None  # set by `at`
     block: int = 1  # samples that one step of the stream consumes and emits
     delay: int = 0  # samples by which decode lags encode in a stream (overlap-add tail)
 
@@ -64,6 +109,27 @@ class Representation:
 
     def encode(self, seq: Seq, world: World) -> tuple[Seq, Any]:
         """World batch -> (Seq in the space, side information for decode)."""
+        raise NotImplementedError
+
+    def at(self, rate: Fraction) -> Representation:
+        """A copy that runs at `rate` frames per second (where `follows`)."""
+        other = copy.copy(self)
+        other.clock = rate
+        return other
+
+    def fit(self, prepared: Prepared, port: str, world: World, seed: int) -> None:
+        """Learn what encoding needs from the training split of `port` (where `fits`)."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """What `fit` learnt: tensors, numbers, strings, lists and dicts of them; it travels in the checkpoint."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """The reverse of `state`; the state comes from a file and is untrusted: check shapes and types."""
+
+    def bind(self, coder: Coder) -> None:
+        """Take the trained system that the setting `run` names."""
         raise NotImplementedError
 
     def loudness(self, seq: Seq) -> Any:
@@ -95,16 +161,32 @@ class Representation:
 
 @dataclass(frozen=True)
 class Flow:
-    """Which stream the network runs over and what it must emit.
+    """Which stream the network runs over, what it may look at, and what it must emit.
 
-    `x` input space of the network, `emit` the space of its head, `needs` the traffic a model must allow, `pool` whether
-    one emission stands for the whole clip.
+    `x`       space of that stream.  `source` the input port it is, or None where the method makes it itself (noise, the
+              output shifted by one step, tokens stretched in time).
+    `emit`    space of the head's emission.
+    `joined`  input ports, at the stream's rate, that are concatenated to it frame by frame.
+    `memory`  input ports read by an encoder of their own and attended to.
+    `cond`    input ports read by an encoder of their own and pooled into one vector, which is added to every frame.
+    `prefix`  input port whose symbols stand before the output's in the same stream.
+    `stretch` input port of symbols that are repeated by their durations and then are the stream.
+    `needs`   the traffic a model must allow: "aligned", "causal", "memory", "bottleneck", "nothing", "truth".
+    `pool`    one emission stands for the whole clip.
+    `clock`   the network is told a number per item (a noise level).
     """
 
     x: Space
     emit: Space
+    source: str | None = None
+    joined: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
+    cond: tuple[str, ...] = ()
+    prefix: str | None = None
+    stretch: str | None = None
     needs: frozenset[str] = frozenset({"aligned"})
     pool: bool = False
+    clock: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,24 +200,48 @@ class Side:
 
 
 class Method:
-    """How a network is trained and used: loss and draw.  `flow` is pure algebra and says what does not fit."""
+    """How a network is trained and used: loss and draw.  `flow` is pure algebra and says what does not fit.
+
+    `turns`: names of the methods that give the losses of one training step, in order; each has an optimiser of its own over
+    `parameters(system, turn)`.  One turn, "loss", for all but adversarial training.
+    """
 
     trains: bool = True
     levels: bool = False  # the emission is a signal, so it returns to the input's level
     streams: bool = False  # output frame n depends on emitted frame n only
+    turns: tuple[str, ...] = ("loss",)
     losses: Mapping[str, float] = {}
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Raises Misfit with the reason when the spaces do not suit this method."""
         raise NotImplementedError
 
+    def parts(self, system: System) -> torch.nn.Module | None:
+        """What the method owns beside the network (discriminators, code books, an average of the weights): `system.extra`.
+        Checkpointed; not counted as the system's own parameters."""
+        return None
+
+    def parameters(self, system: System, turn: str) -> list[torch.nn.Parameter]:
+        """What the optimiser of `turn` trains."""
+        return [p for p in system.parameters() if p.requires_grad]
+
     def loss(self, system: System, batch: Batch) -> dict[str, torch.Tensor]:
         """Named scalar losses, unweighted; the Lightning module weighs them by `self.losses`."""
         raise NotImplementedError
 
-    def draw(self, system: System, inputs: Batch) -> Batch:
-        """World inputs -> world outputs, differentiable where the output is."""
+    def after_step(self, system: System, step: int) -> None:
+        """Called after every optimiser step (averages, dead codes)."""
+
+    def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
+        """World inputs -> world outputs, differentiable where the output is.
+
+        `ask`: Seq(None, n [B]), the length wanted of every item (samples of audio), which makers of audio need.
+        """
         raise NotImplementedError
+
+    def likelihood(self, system: System, batch: Batch) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """(negative log-likelihood in nats [B], number of symbols it was summed over [B]) of the true output, where there is one."""
+        return None
 
     @property
     def name(self) -> str:
@@ -199,4 +305,18 @@ def waist_of(space: Space, takes: tuple[str, ...]) -> Frames | Grid | None:
         return space
     if "Frames" not in takes:
         return None
-    return space.flat() if isinstance(space, Grid) else space  # type: ignore[return-value]
+    if isinstance(space, Grid):
+        return space.flat()
+    return space if isinstance(space, Frames) else Frames(1, rate_of(space))
+
+
+def joined(space: Space, others: list[Space]) -> Space | None:
+    """One space of several streams side by side: features add up, Grids of equal bins add planes; None where they cannot."""
+    if not others:
+        return space
+    if isinstance(space, Grid) and all(isinstance(o, Grid) and o.bins == space.bins for o in others):
+        return replace(space, channels=space.channels + sum(o.channels for o in others))  # type: ignore[union-attr]
+    flat = [s.flat() if isinstance(s, Grid) else s for s in (space, *others)]
+    if all(isinstance(s, Frames) for s in flat):
+        return Frames(sum(s.dim for s in flat), flat[0].rate)  # type: ignore[union-attr]
+    return None
