@@ -35,13 +35,13 @@ class Aligned(Method):
         if x != y:
             have = "no frame rate" if x is None else f"{float(x):g} frames/s"
             raise Misfit(f"input '{one.port}' runs at {have} and output '{output.port}' at {float(y or 0):g}; they must be equal")
-        return Flow(one.space, output.space)
+        return Flow(one.space, output.space, source=one.port)
 
     def shape(self, system: System, emission: Any, mixture: Any) -> Any:
         """Emission and the encoded input, both in the output's space -> the output's frames."""
         raise NotImplementedError
 
-    def draw(self, system: System, inputs: Batch) -> Batch:
+    def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """World inputs -> the output wave, differentiable."""
         emission = system.emit(inputs)
         output = system.plan.output

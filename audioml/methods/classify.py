@@ -31,7 +31,7 @@ class Classify(Method):
             )
         if rate_of(one.space) is None:
             raise Misfit(f"method '{self.name}' pools over frames, and input '{one.port}' has no frame rate")
-        return Flow(one.space, output.space, pool=True)
+        return Flow(one.space, output.space, source=one.port, pool=True)
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Cross-entropy."""
@@ -40,7 +40,7 @@ class Classify(Method):
         logits = system.emit(batch, augment=self.augment).x[..., 0]
         return {"cross_entropy": cross_entropy(logits, batch[system.plan.output.port].x, label_smoothing=self.smoothing)}
 
-    def draw(self, system: System, inputs: Batch) -> Batch:
+    def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """The most probable class [B]."""
         output = system.plan.output
         emission = system.emit(inputs)

@@ -34,7 +34,7 @@ class Ctc(Method):
         if rate is None or rate > self.fastest:
             have = "no frame rate" if rate is None else f"{float(rate):g} frames/s"
             raise Misfit(f"method '{self.name}' aligns symbols to at most {self.fastest:g} frames/s, input '{one.port}' has {have}")
-        return Flow(one.space, Tokens(output.space.size + 1))
+        return Flow(one.space, Tokens(output.space.size + 1), source=one.port)
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Negative log-likelihood per symbol, mean over the batch; a clip too short for its text counts as zero."""
@@ -50,7 +50,7 @@ class Ctc(Method):
         )
         return {"ctc": (loss / target.n.clamp(min=1).to(loss.device)).mean()}
 
-    def draw(self, system: System, inputs: Batch) -> Batch:
+    def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """The best path with repeats and blanks removed."""
         import torch
 

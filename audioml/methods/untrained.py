@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from audioml.kinds import Batch
+from audioml.kinds import Batch, Seq
 from audioml.methods.aligned import only_input
 from audioml.methods.trivial import PREDICTORS
 from audioml.parts import Flow, Method, Side
@@ -24,7 +24,7 @@ class Untrained(Method):
         """Fits everything, over a model that computes nothing."""
         return Flow(only_input(self.name, inputs).space, output.space, needs=frozenset({self.needs}))
 
-    def draw(self, system: System, inputs: Batch) -> Batch:
+    def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """What the task's predictor says; a ceiling finds the targets among the inputs."""
         task = system.plan.task
         return PREDICTORS[getattr(task, self.role)](system.plan, inputs, inputs, system.statistics)
