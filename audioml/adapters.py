@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from audioml.kinds import Frames, Grid, Space, Tokens
+from audioml.kinds import Codes, Frames, Grid, Space, Tokens
 
 
 class Embed(nn.Module):
@@ -30,6 +31,22 @@ class Embed(nn.Module):
         """Linear in each frame."""
         x = x.flatten(1, 2) if self.flatten else x
         return self.map(nn.functional.pad(x, (0, 0, 0, self.pad)) if self.pad else x)
+
+
+class EmbedSymbols(nn.Module):
+    """Symbols [B, L] or [B, K, N] -> [B, width, N]; the vectors of several books add up."""
+
+    def __init__(self, space: Tokens | Codes, layout: Frames | Grid, width: int, fold: int) -> None:
+        super().__init__()
+        books = space.books if isinstance(space, Codes) else 1
+        self.table = nn.Embedding(books * space.size, width)
+        nn.init.normal_(self.table.weight, std=1 / math.sqrt(books))
+        self.register_buffer("offset", torch.arange(books)[:, None] * space.size, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One row of the table per symbol and book."""
+        x = x[:, None] if x.dim() == 2 else x
+        return self.table(x + self.offset).sum(1).transpose(1, 2)
 
 
 class HeadFrames(nn.Module):
@@ -67,7 +84,7 @@ class HeadGrid(nn.Module):
 
 
 class HeadTokens(nn.Module):
-    """Any layout -> logits [B, V, N], as CTC wants them."""
+    """Any layout -> logits [B, V, N]."""
 
     def __init__(self, layout: Frames | Grid, emit: Tokens) -> None:
         super().__init__()
@@ -76,6 +93,19 @@ class HeadTokens(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Linear in each frame."""
         return self.map(h)
+
+
+class HeadCodes(nn.Module):
+    """Any layout -> logits [B, K, V, N]."""
+
+    def __init__(self, layout: Frames | Grid, emit: Codes) -> None:
+        super().__init__()
+        self.shape = (emit.books, emit.size)
+        self.map = HeadFrames(layout, Frames(emit.books * emit.size, layout.rate))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Linear in each frame."""
+        return self.map(h).unflatten(1, self.shape)
 
 
 class HeadPooled(nn.Module):
@@ -91,15 +121,30 @@ class HeadPooled(nn.Module):
         """Padding past each clip's end takes no part."""
         h = h.flatten(1, 2) if self.flatten else h
         valid = (torch.arange(h.shape[-1], device=h.device) < n.to(h.device)[:, None])[:, None]
-        mean = (h * valid).sum(-1) / n.to(h)[:, None]
-        top = h.masked_fill(~valid, -torch.inf).amax(-1)
+        mean = (h * valid).sum(-1) / n.to(h)[:, None].clamp(min=1)
+        top = h.masked_fill(~valid, -torch.inf).amax(-1).nan_to_num(neginf=0.0)
         return self.map(torch.cat([mean, top], 1))[..., None]
 
 
-EMBED: dict[type, Callable[..., nn.Module]] = {Frames: Embed, Grid: Embed}
+class Clock(nn.Module):
+    """A number per item (a noise level in [0, 1]) -> [B, width]: sines, then two layers (Ho et al. 2020, app. B)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("frequency", torch.logspace(0, 3, 32), persistent=False)
+        self.map = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, level: Tensor) -> Tensor:
+        """[B] -> [B, width]."""
+        angle = level[:, None] * self.frequency
+        return self.map(torch.cat([angle.sin(), angle.cos()], 1))
+
+
+EMBED: dict[type, Callable[..., nn.Module]] = {Frames: Embed, Grid: Embed, Tokens: EmbedSymbols, Codes: EmbedSymbols}
 HEAD: dict[tuple[type, bool], Callable[..., nn.Module]] = {
     (Frames, False): HeadFrames,
     (Grid, False): HeadGrid,
+    (Codes, False): HeadCodes,
     (Tokens, False): HeadTokens,
     (Tokens, True): HeadPooled,
 }

@@ -8,19 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audioml import shelf
+from audioml.draft import AXES, Draft, Row, generic_worlds, row_of
 from audioml.errors import Misfit, RequestError, did_you_mean
-from audioml.kinds import Label, Stems, Text, Wave, World
-from audioml.parts import Corpus, Method, Representation, Task
-from audioml.plan import ModelChoice, Plan, plan
-
-AXES = ("task", "representation", "model", "method")
-# what the matrix assumes of data that nobody has named yet
-GENERIC: dict[type, World] = {
-    Wave: Wave(1, 16000),
-    Stems: Stems(("a", "b"), 1, 16000),
-    Text: Text(" abc"),
-    Label: Label(("a", "b", "c")),
-}
+from audioml.kinds import World
+from audioml.parts import Corpus, Task
+from audioml.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -37,12 +29,13 @@ class Request:
     seed: int
     name: str | None
     outputs: str
+    row: str
 
     def axes(self) -> dict[str, Any]:
         """The axes of record.json."""
         return {
             "task": self.names["task"],
-            "row": self.names["model"],
+            "row": self.row,
             "representation": self.plan.representations(),
             "model": self.names["model"],
             "method": self.names["method"],
@@ -58,68 +51,6 @@ class Request:
         return " ".join(said) + f" seed={self.seed}"
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What is fixed while the planner looks for the rest."""
-
-    task: Task
-    worlds: Mapping[str, World]
-    user: Mapping[str, Mapping[str, Any]]
-    ports: Mapping[str, str]
-    preset: str
-
-    def representations(self, name: str) -> dict[str, Representation]:
-        """Port -> representation: audio takes `name`, the rest the first that carries its kind, ports.NAME wins."""
-        made: dict[str, Representation] = {}
-
-        def get(which: str) -> Representation:
-            if which not in made:
-                user = self.user.get("representation", {}) if which == name else {}
-                made[which] = shelf.make("representation", which, user, self.preset)
-            return made[which]
-
-        out, used = {}, False
-        asked = {**self.task.inputs, **self.task.outputs}
-        for port, world in asked.items():
-            if port in self.ports:
-                out[port] = get(self.ports[port])
-            elif world.family == "audio":
-                out[port], used = get(name), True
-            else:
-                out[port] = get(default_representation(type(world)))
-        if not used and not any(p in self.ports for p in asked):
-            raise Misfit(f"task '{self.task.name}' has no audio for representation '{name}'")
-        return out
-
-    def model(self, name: str) -> tuple[ModelChoice, dict[str, Any]]:
-        """The model as the planner knows it, and its reserved keys."""
-        keys, reserved = shelf.settings("model", name, self.user.get("model", {}), self.preset)
-        facts = shelf.declaration(reserved["_target_"]).facts
-        return ModelChoice(name, reserved["_target_"], facts["takes"], facts["traffic"], keys), reserved
-
-    def method(self, name: str) -> Method:
-        """The method with its settings."""
-        return shelf.make("method", name, self.user.get("method", {}), self.preset)
-
-    def plan(self, pick: Mapping[str, str]) -> Plan:
-        """Raises Misfit with the bare reason."""
-        return plan(
-            self.task,
-            self.worlds,
-            self.representations(pick["representation"]),
-            self.model(pick["model"])[0],
-            self.method(pick["method"]),
-        )
-
-
-def default_representation(kind: type) -> str:
-    """The first representation whose class carries a world kind that is no audio."""
-    for name in shelf.parts("representation"):
-        if kind in shelf.make("representation", name).carries:
-            return name
-    raise Misfit(f"no representation carries {kind.__name__}")
-
-
 def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     """`cfg`: the composed configuration as plain containers; `names`: axis -> chosen name.  Raises RequestError, Misfit."""
     for group in shelf.GROUPS:
@@ -133,23 +64,32 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     ports = check_ports(cfg.get("ports") or {}, task)
     corpus: Corpus = shelf.make("data", names["data"], user["data"], preset)
     draft = Draft(task, {}, user, ports, preset)
-    check_named(draft, names)
-    draft = replace(draft, worlds=corpus.provides(task))
-    pick, made = choose(draft, names)
+    row = None if names["model"] == "auto" else row_of(names["model"], names)
+    check_named(draft, names, row)
+    draft = replace(draft, worlds=provided(corpus, task))
+    draft, pick, made = choose(draft, names)
     _, reserved = draft.model(pick["model"])
     settings = {g: shelf.settings(g, pick.get(g, names[g]), user[g], preset)[0] for g in shelf.GROUPS}
+    settings["model"] = dict(made.model.settings)
+    rate = shelf.load("method", pick["method"]).get("learning_rate", reserved.get("learning_rate", 1e-3))
     return Request(
         names={**names, **pick},
         settings={**settings, "preset": preset_keys},
         plan=made,
         corpus=corpus,
-        learning_rate=float(reserved.get("learning_rate", 1e-3)),
+        learning_rate=float(user["model"].get("learning_rate", rate)),
         chosen=tuple(a for a in AXES if names[a] == "auto"),
-        ports=ports,
+        ports=draft.ports,
         seed=cfg["seed"],
         name=cfg.get("name"),
         outputs=str(cfg["outputs"]),
+        row=cfg.get("row") or (row.name if row else pick["model"]),
     )
+
+
+def provided(corpus: Corpus, task: Task) -> dict[str, World]:
+    """Port -> world of all that data and the task's own derivation bring."""
+    return corpus.provides(task)
 
 
 def check_preset(user: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -182,41 +122,48 @@ def check_ports(ports: Mapping[str, Any], task: Task) -> dict[str, str]:
     return dict(ports)
 
 
-def check_named(draft: Draft, names: Mapping[str, str]) -> None:
+def check_named(draft: Draft, names: Mapping[str, str], row: Row | None) -> None:
     """Settings of what the user named, before any file of data is opened."""
     if names["representation"] != "auto":
         shelf.make("representation", names["representation"], draft.user["representation"], draft.preset)
-    if names["model"] != "auto":
-        draft.model(names["model"])
+    if row is not None:
+        draft.model(row.models[0])
     if names["method"] != "auto":
         draft.method(names["method"])
     for group in ("trainer", "logger"):
         shelf.settings(group, names[group], draft.user[group], draft.preset)
 
 
-def choose(draft: Draft, names: Mapping[str, str]) -> tuple[dict[str, str], Plan]:
+def choose(draft: Draft, names: Mapping[str, str]) -> tuple[Draft, dict[str, str], Plan]:
     """The first combination, in order of preference, that fits; else a Misfit that says what single change would."""
     refused: list[tuple[dict[str, str], Misfit]] = []
-    for pick in preferred(draft, names):
-        try:
-            return pick, draft.plan(pick)
-        except Misfit as misfit:
-            refused.append((pick, misfit))
+    row = None if names["model"] == "auto" else row_of(names["model"], names)
+    (port,) = draft.task.outputs
+    outputs = row.output if row and port not in draft.ports and names["representation"] == "auto" else ()
+    tried = [replace(draft, ports={**draft.ports, port: name}) for name in outputs] or [draft]
+    for here in tried:
+        for pick in preferred(here, names, row):
+            try:
+                return here, pick, here.plan(pick)
+            except Misfit as misfit:
+                refused.append((pick, misfit))
     # where axes are open, the reason that most candidates share is the one that the named axes cause
     reasons = Counter(str(misfit) for _, misfit in refused)
     pick, misfit = max(refused, key=lambda r: reasons[str(r[1])])
     raise explain(draft, pick, misfit)
 
 
-def preferred(draft: Draft, names: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Combinations of the open axes, best first: the task ranks models and methods, the model ranks representations."""
+def preferred(draft: Draft, names: Mapping[str, str], row: Row | None) -> Iterator[dict[str, str]]:
+    """Combinations of the open axes, best first: the task ranks models and methods; task, method and model, in this order, rank
+    representations."""
     task = draft.task
-    models = unique(task.models, shelf.parts("model")) if names["model"] == "auto" else [names["model"]]
-    for model in models:
+    first = shelf.load("task", task.name).get("representations", ()) if task.name in shelf.names("task") else ()
+    for model in row.models if row else unique(task.models, shelf.parts("model")):
         reserved = draft.model(model)[1]
         methods = unique(reserved.get("methods", task.prefers)) if names["method"] == "auto" else [names["method"]]
-        for method in methods:
-            ranked = unique(reserved.get("representations", ()), shelf.parts("representation"))
+        for method in [row.method] if row and row.method else methods:
+            second = shelf.load("method", method).get("representations", ())
+            ranked = unique(first, second, reserved.get("representations", ()), shelf.parts("representation"))
             for rep in ranked if names["representation"] == "auto" else [names["representation"]]:
                 yield {"task": names["task"], "representation": rep, "model": model, "method": method}
 
@@ -253,11 +200,6 @@ def alternatives(draft: Draft, pick: Mapping[str, str], axis: str) -> Iterator[s
             continue
         if name != pick[axis]:
             yield name
-
-
-def generic_worlds(task: Task) -> dict[str, World]:
-    """Stand-ins for data nobody has named."""
-    return {p: GENERIC[type(w)] for p, w in {**task.inputs, **task.outputs}.items()}
 
 
 def matrix() -> Iterator[tuple[dict[str, str], Plan | Misfit]]:

@@ -7,7 +7,8 @@ World kinds, as they lie in a batch (`n` counts the valid steps of the last axis
     Wave   [B, C, T] float in [-1, 1]     Stems [B, S, C, T]
     Text   list of B strings              Label [B] int64          Tags [B, classes] 0 or 1
     Curve  [B, values, N]                 Times [B, 2, M]: rows time (s), kind
-    Notes  [B, 5, M]: rows onset (s), offset (s), pitch (MIDI), velocity (0..1), voice     Phones [B, 3, M]: rows start (s), end (s), symbol
+    Notes  [B, 5, M]: rows onset (s), offset (s), pitch (MIDI), velocity (0..1), voice
+    Phones [B, 3, M]: rows start (s), end (s), symbol
 Spaces:
     Frames [B, D, N]   Grid [B, C, F, N]   Codes [B, K, N] int   Tokens [B, L] int
 Rates are exact: a Fraction in Hz (frames per second).  Tokens have none.

@@ -32,7 +32,7 @@ class Task:
     `models`             models for `model=auto`, best first.
     `baseline`, `ceiling` names of predictors in audioml/methods/trivial.py.
     `whole_clips`        True where an output describes the whole clip, so that training may not crop it.
-    `hints`              ports that may be there while training and never in use (times of phonemes); left out where the data has none.
+    `hints`              ports that may be there while training, never in use (times of phonemes); left out where data has none.
     `derived`            {port: port it is computed from} for ports that no recording holds; see `derive`.
     `material`           which embedded sets serve the task (conf/task/NAME.yaml says it; data=embedded reads it).
     """
@@ -72,7 +72,7 @@ def replace_task(task: Task) -> Task:
 
 
 class Coder(Protocol):
-    """A trained system used as a representation: audio [B, C, T] <-> what lies in its bottleneck.  Made by F4 from a run's folder."""
+    """A trained system used as a representation: audio <-> what lies in its bottleneck.  Made by F4 from a run's folder."""
 
     def encode(self, wave: Any) -> Any:
         """[B, C, T] -> codes [B, K, N] int64 or latents [B, D, N]."""
@@ -240,7 +240,7 @@ class Method:
         raise NotImplementedError
 
     def likelihood(self, system: System, batch: Batch) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """(negative log-likelihood in nats [B], number of symbols it was summed over [B]) of the true output, where there is one."""
+        """(negative log-likelihood in nats [B], how many symbols it sums over [B]) of the true output, where there is one."""
         return None
 
     @property

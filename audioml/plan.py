@@ -6,28 +6,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audioml.errors import Misfit
-from audioml.kinds import Frames, Grid, Seq, World, unify
-from audioml.parts import Flow, Method, Representation, Side, Task, waist_of
+from audioml.kinds import Codes, Frames, Grid, Seq, Space, World, rate_of, unify
+from audioml.parts import Flow, Method, Representation, Side, Task, joined, waist_of
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model as the planner knows it: its import path, what it declares and its settings; not yet built."""
+    """A model as the planner knows it: its import path, what it declares and its settings; not yet built.
+
+    `causal_if`: settings with which it never looks ahead; `fixed`: settings that the user chose, which the planner leaves alone.
+    """
 
     name: str
     target: str
     takes: tuple[str, ...]
     traffic: tuple[str, ...]
     settings: Mapping[str, Any] = field(repr=False)
+    causal_if: Mapping[str, Any] | None = None
+    fixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What fits together: every port as a Side, the network's layout, and the input that audio outputs are aligned with."""
+    """What fits together: every port as a Side, the network's layout, and the input that audio outputs are aligned with.
+
+    `stream` is the space that enters the network: the flow's, with what is joined to it.
+    """
 
     task: Task
     inputs: Mapping[str, Side]
@@ -35,16 +43,22 @@ class Plan:
     method: Method
     model: ModelChoice
     flow: Flow
+    stream: Space
     layout: Frames | Grid
     reference: Side | None
+    hints: Mapping[str, World] = field(default_factory=dict)
 
     def worlds(self) -> dict[str, World]:
-        """Port -> world kind, inputs and output."""
-        return {p: s.world for p, s in self.inputs.items()} | {self.output.port: self.output.world}
+        """Port -> world kind of all that data must bring: inputs, output and hints."""
+        return {p: s.world for p, s in self.inputs.items()} | {self.output.port: self.output.world} | dict(self.hints)
+
+    def sides(self) -> dict[str, Side]:
+        """Port -> Side, inputs and output."""
+        return {**self.inputs, self.output.port: self.output}
 
     def representations(self) -> dict[str, str]:
         """Port -> name of its representation."""
-        return {p: s.representation.name for p, s in self.inputs.items()} | {self.output.port: self.output.representation.name}
+        return {p: s.representation.name for p, s in self.sides().items()}
 
 
 def plan(
@@ -58,32 +72,73 @@ def plan(
         sides[port] = Side(port, world, rep, rep.space(world))
     inputs = {p: sides[p] for p in task.inputs}
     (output,) = (sides[p] for p in task.outputs)
+    reference = _reference(task, inputs, output)
+    flow = method.flow(list(inputs.values()), output)
+    if "memory" in flow.needs - set(model.traffic) and hasattr(method, "fallback"):
+        method = method.fallback()
+        flow = method.flow(list(inputs.values()), output)
+    # any aligned network can stand on both sides of a bottleneck
+    lack = {"aligned" if n == "bottleneck" else n for n in flow.needs - set(model.traffic)} - set(model.traffic) - {"causal"}
+    if lack:
+        raise Misfit(
+            f"method '{method.name}' needs a model that allows {', '.join(sorted(lack))}; "
+            f"model '{model.name}' allows {', '.join(model.traffic)}"
+        )
+    if "causal" in flow.needs:
+        model = causal(model, method)
+    output = _clocked(output, flow)
+    stream = joined(flow.x, [inputs[p].space for p in flow.joined])
+    if stream is None:
+        beside = ", ".join(repr(p) for p in flow.joined)
+        raise Misfit(f"method '{method.name}' cannot put {beside} beside the stream of {type(flow.x).__name__}")
+    layout = waist_of(stream, model.takes)
+    if layout is None:
+        side = inputs[flow.source] if flow.source else output
+        raise Misfit(
+            f"model '{model.name}' takes {' or '.join(model.takes)}, and representation '{side.representation.name}' "
+            f"gives {type(flow.x).__name__}"
+        )
+    hints = {p: worlds[p] for p in task.hints if p in worlds}
+    return Plan(task, inputs, output, method, model, flow, stream, layout, reference, hints)
+
+
+def _reference(task: Task, inputs: Mapping[str, Side], output: Side) -> Side | None:
+    """The input that the output is aligned with: the first of its family."""
     if not output.representation.renders:
         raise Misfit(
             f"representation '{output.representation.name}' cannot be rendered back to {type(output.world).__name__}, "
             f"the output '{output.port}' of task '{task.name}'"
         )
     same = [s for s in inputs.values() if s.world.family == output.world.family]
-    reference = same[0] if same else None
-    if output.representation.borrows and reference is None:
+    if output.representation.borrows and not same:
         raise Misfit(
             f"representation '{output.representation.name}' borrows the {output.representation.borrows} of an input of the same "
             f"kind, and task '{task.name}' has none"
         )
-    flow = method.flow(list(inputs.values()), output)
-    lack = flow.needs - set(model.traffic)
-    if lack:
-        raise Misfit(
-            f"method '{method.name}' needs a model that allows {', '.join(sorted(lack))}; "
-            f"model '{model.name}' allows {', '.join(model.traffic)}"
-        )
-    layout = waist_of(flow.x, model.takes)
-    if layout is None:
-        name = next(iter(inputs.values())).representation.name
-        raise Misfit(
-            f"model '{model.name}' takes {' or '.join(model.takes)}, and representation '{name}' gives {type(flow.x).__name__}"
-        )
-    return Plan(task, inputs, output, method, model, flow, layout, reference)
+    return same[0] if same else None
+
+
+def causal(model: ModelChoice, method: Method) -> ModelChoice:
+    """The model with the settings that keep it from looking ahead.  Misfit where it has none, or the user chose others."""
+    if model.causal_if is None:
+        raise Misfit(f"method '{method.name}' needs a model that never looks ahead, and model '{model.name}' always does")
+    for key, value in model.causal_if.items():
+        if key in model.fixed and model.settings[key] != value:
+            raise Misfit(
+                f"method '{method.name}' needs a model that never looks ahead: model.{key}={value}, not {model.settings[key]}"
+            )
+    return replace(model, settings={**model.settings, **model.causal_if})
+
+
+def _clocked(output: Side, flow: Flow) -> Side:
+    """The output with the network's frame rate, where its representation has none of its own."""
+    if not output.representation.follows:
+        return output
+    rate = rate_of(flow.x) or rate_of(flow.emit)
+    if rate is None:
+        raise Misfit(f"representation '{output.representation.name}' takes its frame rate from the stream, which has none")
+    rep = output.representation.at(rate)
+    return Side(output.port, output.world, rep, rep.space(output.world))
 
 
 # ---- the four doors: shapes are asserted against the plan --------------------------------------------------------------
@@ -91,5 +146,6 @@ def check_shape(seq: Seq, space: Any, where: str) -> Seq:
     """The sequence itself when its tensor has the space's shape; AssertionError naming `where` otherwise."""
     have = tuple(seq.x.shape[1:-1])
     want = (space.dim,) if isinstance(space, Frames) else (space.channels, space.bins) if isinstance(space, Grid) else have
+    want = (space.books,) if isinstance(space, Codes) and seq.x.dim() == 3 else want
     assert have == want, f"{where}: expected [B, {', '.join(map(str, want))}, N], got {list(seq.x.shape)}"
     return seq

@@ -13,14 +13,15 @@ from typing import Any
 import yaml
 
 from audioml import shelf
-from audioml.build import AXES, Draft, Request, resolve
+from audioml.build import Request, resolve
+from audioml.draft import AXES, Draft
 from audioml.errors import RequestError
-from audioml.kinds import Label, Stems, Text, Wave, World
+from audioml.kinds import Curve, Label, Notes, Phones, Stems, Tags, Text, Times, Wave, World
 from audioml.plan import Plan
 from audioml.provenance import signature
 from audioml.records import cannot_write, write_text
 
-KINDS: dict[str, type] = {k.__name__: k for k in (Wave, Stems, Text, Label)}
+KINDS: dict[str, type] = {k.__name__: k for k in (Wave, Stems, Text, Label, Tags, Curve, Times, Notes, Phones)}
 SHARED_FOLDER = "AUDIOML_RUN_FOLDER"  # the processes of one ddp run agree on the folder through the environment
 
 
@@ -64,6 +65,7 @@ def write_config(folder: Path, request: Request, sign: str) -> None:
         "seed": request.seed,
         "name": request.name,
         "outputs": request.outputs,
+        "row": request.row,
         "worlds": worlds,
     }
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
@@ -99,7 +101,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def request_of(folder: Path) -> Request:
     """The request that a folder's run was made from."""
     config = read_config(folder)
-    cfg = {**config["settings"], **{k: config.get(k) for k in ("ports", "seed", "name", "outputs")}}
+    cfg = {**config["settings"], **{k: config.get(k) for k in ("ports", "seed", "name", "outputs", "row")}}
     return resolve(cfg, config["names"])
 
 

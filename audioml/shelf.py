@@ -18,7 +18,7 @@ from audioml.errors import RequestError, did_you_mean
 
 GROUPS = ("task", "representation", "model", "method", "data", "preset", "trainer", "logger")
 # keys of a part's file that speak to the builder, not to the part; any part may list its sizes per preset
-RESERVED = ("_target_", "sizes", "methods", "representations", "learning_rate")
+RESERVED = ("_target_", "sizes", "methods", "representations", "learning_rate", "row", "material", "ports")
 
 
 def conf_dir() -> Path:
@@ -35,8 +35,8 @@ def names(group: str) -> tuple[str, ...]:
 
 
 def parts(group: str) -> tuple[str, ...]:
-    """The names that stand for a part, so not `auto`."""
-    return tuple(n for n in names(group) if n != "auto")
+    """The names that stand for a part: not `auto`, and no row of the talk that only names a model with a method."""
+    return tuple(n for n in names(group) if n != "auto" and "row" not in _file(group, n))
 
 
 def require(group: str, name: str) -> None:
@@ -151,4 +151,6 @@ def make(group: str, name: str, user: Mapping[str, Any] | None = None, preset: s
     part = getattr(import_module(module), kind)(**keys)
     if group in ("representation", "method"):
         part._name = name
+    if group == "task":
+        object.__setattr__(part, "material", reserved.get("material"))  # a frozen value; its file says what it learns from
     return part

@@ -3,54 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from audioml.adapters import embed, head
+from audioml.adapters import Clock, embed, head
 from audioml.errors import Misfit
-from audioml.kinds import Batch, Seq
+from audioml.kinds import Batch, Codes, Seq
 from audioml.nn.augment import hide_blocks
 from audioml.plan import Plan, check_shape
+from audioml.readers import Reader, build_network, concatenated, example_of, side_by_side
+
+
+@dataclass
+class Context:
+    """What the network may look at beside its stream: `joined` [B, D, N] or [B, C, F, N], `memory` [B, width, M] with valid
+    steps, `cond` [B, width], `prefix` symbols.  Made once per batch, reused over the steps of a sampler."""
+
+    joined: list[Tensor] = field(default_factory=list)
+    memory: Seq | None = None
+    cond: Tensor | None = None
+    prefix: Seq | None = None
 
 
 class System(nn.Module):
-    """World in, world out.  `plan` says what; `network` is the trunk; `statistics` what trivial predictors know of the data."""
+    """World in, world out.  `plan` says what; `network` is the trunk; `extra` what the method owns; `statistics` what trivial
+    predictors know of the data."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
         self.statistics: Mapping[str, Any] = {}
-        module, _, name = plan.model.target.rpartition(".")
-        self.network = getattr(import_module(module), name)(plan.layout, plan.flow.emit, **plan.model.settings)
-        if plan.method.trains:
-            self.embed = embed(plan.flow.x, plan.layout, self.network.width, self.network.fold)
-            self.head = head(self.network.out, plan.flow.emit, plan.flow.pool)
+        flow, layout = plan.flow, plan.layout
+        self.network = build_network(plan.model, layout, flow.emit)
+        if "bottleneck" in flow.needs and "bottleneck" not in plan.model.traffic:
+            from audioml.nn.bottleneck import Sandwich
+
+            self.network = Sandwich(lambda: build_network(plan.model, layout, flow.emit), layout)
+        self.extra: nn.Module | None = None
+        if not plan.method.trains:
+            return
+        width = self.network.width
+        self.embed = embed(plan.stream, layout, width, self.network.fold)
+        self.head = head(self.network.out, flow.emit, flow.pool)
+        self.readers = nn.ModuleDict(
+            {p: Reader(plan.inputs[p], plan.model, width, pool=p in flow.cond) for p in (*flow.memory, *flow.cond)}
+        )
+        if flow.memory:
+            self.network.with_memory(width)
+        if flow.clock:
+            self.clock = Clock(width)
+        if flow.cond and "bottleneck" in flow.needs:
+            self.inner_cond = nn.Linear(width, self.network.latent)
+        self.extra = plan.method.parts(self)
 
     # ---- pieces ------------------------------------------------------------------------------------------------------
-    def emit(self, inputs: Batch, augment: Mapping[str, Any] | None = None) -> Seq:
-        """World inputs -> the head's emission in `plan.flow.emit`'s space; [B, V, N] logits for Tokens, [B, V, 1] if pooled.
+    def encode(self, port: str, batch: Batch) -> tuple[Seq, Any]:
+        """A port of the batch in its space, checked, with the side that decoding wants."""
+        side = self.plan.inputs.get(port) or self.plan.output
+        seq, rest = side.representation.encode(batch[port], side.world)
+        return check_shape(seq, side.space, f"encoded '{port}'"), rest
 
-        `augment` hides blocks of the encoded input, in training mode only.
+    def context(self, inputs: Batch) -> Context:
+        """Everything that the flow reads beside its stream."""
+        flow = self.plan.flow
+        read = {p: self.readers[p](self.encode(p, inputs)[0]) for p in (*flow.memory, *flow.cond)}
+        memory = None
+        if flow.memory:
+            parts = [read[p] for p in flow.memory]
+            memory = parts[0] if len(parts) == 1 else concatenated(parts)
+        cond = sum(read[p].x for p in flow.cond) if flow.cond else None
+        prefix = self.encode(flow.prefix, inputs)[0] if flow.prefix else None
+        return Context([self.encode(p, inputs)[0].x for p in flow.joined], memory, cond, prefix)
+
+    def emit(
+        self,
+        inputs: Batch,
+        x: Seq | None = None,
+        context: Context | None = None,
+        clock: Tensor | None = None,
+        augment: Mapping[str, Any] | None = None,
+    ) -> Seq:
+        """The emission in `plan.flow.emit`'s space: logits [B, V, L] for Tokens, [B, V, 1] if pooled, [B, K, V, N] for Codes.
+
+        `x`: the stream, where the method makes it itself; else it is the flow's source among `inputs`.  `augment` hides
+        blocks of it, in training mode only.
         """
-        (port,) = self.plan.inputs
-        side = self.plan.inputs[port]
-        seq, _ = side.representation.encode(inputs[port], side.world)
-        check_shape(seq, side.space, f"encoded '{port}'")
-        level = side.representation.loudness(seq)
-        x = seq.x if level is None else seq.x / level
-        if augment and self.training:
-            x = hide_blocks(x, seq.n, **augment)
-        h = self.network(self.embed(x), seq.n)
-        check_shape(Seq(h, seq.n), self.network.out, "out of the network")
+        h, n, level, context = self._enter(inputs, x, context, clock, augment)
+        h = self.network(h, n, **self._memory(context))
+        check_shape(Seq(h, n), self.network.out, "out of the network")
         if self.plan.flow.pool:
-            return Seq(self.head(h, seq.n), torch.ones_like(seq.n))
-        y = self.head(h)
-        if level is not None and self.plan.method.levels:
-            y = y * level.reshape(-1, *(1,) * (y.dim() - 1))
-        return check_shape(Seq(y, seq.n), self.plan.flow.emit, "out of the head")
+            return Seq(self.head(h, n), torch.ones_like(n))
+        return self._leave(h, n, level)
+
+    def step(self, x: Tensor, state: Any, context: Context) -> tuple[Tensor, Any]:
+        """The next k steps of the stream (symbols [B, k] / [B, K, k] or frames) -> the head's emission for them, and the state."""
+        h, state = self.network.step(self._tell(self.embed(x), context, None), state, **self._memory(context))
+        return self.head(h), state
+
+    def inward(self, inputs: Batch, x: Seq | None = None, context: Context | None = None) -> Seq:
+        """Into the bottleneck: [B, latent, M]."""
+        h, n, _, _ = self._enter(inputs, x, context, None, None)
+        z = self.network.encode(h, n)
+        return Seq(z, -(-n // self.network.ratio))
+
+    def outward(self, z: Seq, frames: int, context: Context | None = None) -> Seq:
+        """Out of the bottleneck: `frames` frames of the head's emission."""
+        inner = z.x
+        if context is not None and context.cond is not None:
+            inner = inner + self.inner_cond(context.cond)[..., None]
+        h = self.network.decode(inner, frames)
+        return self._leave(h, (z.n * self.network.ratio).clamp(max=frames), None)
 
     def reference(self, inputs: Batch) -> tuple[Seq, Any]:
         """The input that the output is aligned with, encoded as the output is, and the side its decoding needs."""
@@ -58,20 +123,47 @@ class System(nn.Module):
         assert side is not None
         return self.plan.output.representation.encode(inputs[side.port], side.world)
 
-    def forward(self, inputs: Batch) -> Batch:
-        """World inputs -> world outputs (in eval mode for use; differentiable where the output is audio)."""
-        return self.plan.method.draw(self, inputs)
+    def forward(self, inputs: Batch, ask: Seq | None = None) -> Batch:
+        """World inputs -> world outputs; `ask` says how much is wanted where no input does (see Method.draw)."""
+        return self.plan.method.draw(self, inputs, ask)
 
     def example(self, seconds: float, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
-        """Noise of that length on every input port, for probes."""
-        out = {}
+        """Noise, random symbols or short texts of that length on every input port, for probes and tests."""
         like = next(self.parameters(), torch.zeros(1))
-        for port, side in self.plan.inputs.items():
-            world: Any = side.world
-            samples = int(seconds * world.rate)
-            x = 0.1 * torch.randn(batch, world.channels, samples, generator=generator).to(like)
-            out[port] = Seq(x, torch.full((batch,), samples, device=like.device))
-        return out
+        return {p: example_of(s.world, seconds, batch, like, generator) for p, s in self.plan.inputs.items()}
+
+    # ---- how a stream enters and leaves the network -----------------------------------------------------------------------
+    def _enter(
+        self, inputs: Batch, x: Seq | None, context: Context | None, clock: Tensor | None, augment: Mapping[str, Any] | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, Context]:
+        flow, level = self.plan.flow, None
+        context = self.context(inputs) if context is None else context
+        if x is None:
+            assert flow.source is not None
+            x, _ = self.encode(flow.source, inputs)
+            level = self.plan.inputs[flow.source].representation.loudness(x)
+            x = x if level is None else Seq(x.x / level, x.n)
+            if augment and self.training:
+                x = Seq(hide_blocks(x.x, x.n, **augment), x.n)
+        h = self.embed(side_by_side(x.x, context.joined, self.plan.stream))
+        return self._tell(h, context, clock), x.n, level, context
+
+    def _tell(self, h: Tensor, context: Context, clock: Tensor | None) -> Tensor:
+        """Add the condition and the noise level to every frame."""
+        told = context.cond
+        if clock is not None:
+            told = self.clock(clock) if told is None else told + self.clock(clock)
+        return h if told is None else h + told.reshape(*told.shape, *(1,) * (h.dim() - 2))
+
+    def _leave(self, h: Tensor, n: Tensor, level: Tensor | None) -> Seq:
+        y = self.head(h)
+        if level is not None and self.plan.method.levels:
+            y = y * level.reshape(-1, *(1,) * (y.dim() - 1))
+        emit = self.plan.flow.emit
+        return Seq(y, n) if isinstance(emit, Codes) else check_shape(Seq(y, n), emit, "out of the head")
+
+    def _memory(self, context: Context) -> dict[str, Seq]:
+        return {} if context.memory is None else {"memory": context.memory}
 
     # ---- streaming -----------------------------------------------------------------------------------------------------
     def stream(self, batch: int = 1) -> Stream:
@@ -93,8 +185,12 @@ class Stream:
     def __init__(self, system: System, batch: int) -> None:
         self.system, self.batch = system, batch
         plan = system.plan
+        if len(plan.inputs) != 1 or plan.flow.source is None:
+            raise Misfit(f"a stream has one input, and task '{plan.task.name}' with method '{plan.method.name}' has another shape")
         (self.port,) = plan.inputs
         self.input, self.output = plan.inputs[self.port], plan.output
+        if self.input.world.family != "audio":
+            raise Misfit(f"a stream takes audio, and input '{self.port}' is {type(self.input.world).__name__}")
         self.audio = plan.reference is not None
         rep = self.input.representation
         self.block = rep.block

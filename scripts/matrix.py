@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a checkout that is not installed
 
-from audioml.build import AXES, matrix
+from audioml.build import matrix
+from audioml.draft import AXES
 from audioml.errors import Misfit
 
 

@@ -36,7 +36,7 @@ def test_help_lists_every_name_without_hydra(poisoned: dict[str, str]) -> None:
 
 
 WRONG = [
-    (["model=unt"], "model=unt does not exist; did you mean unet? choices: auto, cnn1d"),
+    (["model=unt"], "model=unt does not exist; did you mean unet? choices: auto, autoencoder, cnn1d"),
     (["modle=unet"], "'modle' is no axis or setting; did you mean model? there are: task, representation"),
     (["sed=3"], "'sed' is no axis or setting; did you mean seed?"),
     (["model.widht=3", "model=unet"], "model.widht is not a setting of Unet; did you mean width?"),

@@ -8,13 +8,14 @@ from fractions import Fraction
 import pytest
 
 from audioml import build, shelf
+from audioml.draft import Draft, generic_worlds
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Frames, Grid, Label, Stems, Tokens, Wave, unify
 
 
-def draft(task: str, **user: dict) -> build.Draft:
+def draft(task: str, **user: dict) -> Draft:
     made = shelf.make("task", task)
-    return build.Draft(made, build.generic_worlds(made), user, {}, "smoke")
+    return Draft(made, generic_worlds(made), user, {}, "smoke")
 
 
 def pick(task: str, representation: str, model: str, method: str) -> dict[str, str]:
@@ -87,10 +88,10 @@ def test_auto_follows_the_preferences_and_is_always_legal() -> None:
         here = draft(task)
         for model in shelf.parts("model"):
             names = {"task": task, "representation": "auto", "model": model, "method": "auto"}
-            chosen, plan = build.choose(here, names)
+            _, chosen, plan = build.choose(here, names)
             assert chosen["model"] == model
             assert plan.method.name in (*plan.task.prefers, "baseline", "oracle")
-    chosen, _ = build.choose(draft("enhancement"), {"task": "enhancement", "representation": "auto", "model": "auto", "method": "auto"})
+    _, chosen, _ = build.choose(draft("enhancement"), {"task": "enhancement", "representation": "auto", "model": "auto", "method": "auto"})
     assert chosen == pick("enhancement", "stft_mag", "unet", "mask")
 
 

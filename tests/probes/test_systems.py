@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audioml import shelf
-from audioml.build import GENERIC, Draft
+from audioml.draft import GENERIC, Draft
 from audioml.probes import measure_all
 from audioml.system import System
 
