@@ -1,0 +1,136 @@
+"""Autoencoder: strided convolutions into a narrow bottleneck and back (SEANet: Tagliasacchi et al. 2020; SoundStream §III-A, B)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audioml.kinds import Frames, Space
+from audioml.nn.bottleneck import whole_blocks
+from audioml.nn.layers import Chain, Residual, TimeConv
+from audioml.nn.network import Network
+
+
+class Down(nn.Module):
+    """Strided convolution of 2·stride taps, [B, C, M·stride] -> [B, C', M]; causal: frame m sees up to its own block's end."""
+
+    def __init__(self, inp: int, out: int, stride: int, *, causal: bool) -> None:
+        super().__init__()
+        self.stride = stride
+        self.past = stride if causal else (stride + 1) // 2
+        self.conv = nn.Conv1d(inp, out, 2 * stride, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All blocks."""
+        return self.conv(nn.functional.pad(x, (self.past, self.stride - self.past)))
+
+    def step(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """k·stride frames -> k frames; the state is the last block (where causal)."""
+        state = x.new_zeros(*x.shape[:-1], self.stride) if state is None else state
+        return self.conv(torch.cat([state, x], -1)), x[..., -self.stride :]
+
+
+class Up(nn.Module):
+    """Transposed convolution of 2·stride taps, [B, C, M] -> [B, C', M·stride]; causal: a block hears its latent and the last."""
+
+    def __init__(self, inp: int, out: int, stride: int, *, causal: bool) -> None:
+        super().__init__()
+        self.stride = stride
+        self.cut = 0 if causal else stride // 2
+        self.conv = nn.ConvTranspose1d(inp, out, 2 * stride, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All blocks."""
+        return self.conv(x)[..., self.cut : self.cut + x.shape[-1] * self.stride]
+
+    def step(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """k frames -> k·stride frames; the state is the last latent (where causal)."""
+        y = self.conv(x if state is None else torch.cat([state, x], -1))
+        skip = 0 if state is None else self.stride
+        return y[..., skip : skip + x.shape[-1] * self.stride], x[..., -1:]
+
+
+class Autoencoder(Network):
+    """Frames [B, width, N] -> z [B, latent, M] -> [B, width, N]; M = ceil(N / product of the strides).
+
+    Each stage has `units` residual units (dilations 1, 3, 9 …), then a strided convolution; channels grow by `growth` up to
+    `widest`.  Latent frame m stands for the block of frames [m·ratio, (m + 1)·ratio), so a causal one looks ahead only within
+    its block.  `ratio` frames make one answer: with `strides: []` it steps frame by frame.
+    """
+
+    takes = ("Frames",)
+    traffic = ("aligned", "bottleneck")
+
+    def __init__(
+        self,
+        inp: Space,
+        out: Space,
+        *,
+        width: int,
+        latent: int,
+        strides: list[int],
+        growth: float,
+        widest: int,
+        units: int,
+        kernel: int,
+        causal: bool,
+    ) -> None:
+        super().__init__(inp, out)
+        self.width, self.latent, self.causal = width, latent, causal
+        self.ratio = math.prod(strides)
+        self.out = Frames(width, inp.rate)  # type: ignore[union-attr]
+        channels = [min(max(widest, width), round(width * growth**i)) for i in range(len(strides) + 1)]
+
+        def unit(size: int, dilation: int) -> Residual:
+            return Residual(
+                nn.ELU(),
+                TimeConv(size, size // 2, kernel, causal=causal, dilation=dilation),
+                nn.ELU(),
+                nn.Conv1d(size // 2, size, 1),
+            )
+
+        def stack(size: int) -> list[nn.Module]:
+            return [unit(size, 3**i) for i in range(units)]
+
+        down: list[nn.Module] = []
+        up: list[nn.Module] = [TimeConv(latent, channels[-1], kernel, causal=causal)]
+        for i, stride in enumerate(strides):
+            down += [*stack(channels[i]), nn.ELU(), Down(channels[i], channels[i + 1], stride, causal=causal)]
+        for i, stride in reversed(list(enumerate(strides))):
+            up += [nn.ELU(), Up(channels[i + 1], channels[i], stride, causal=causal), *stack(channels[i])]
+        if not strides:
+            down, up = stack(width), [*up, *stack(width)]
+        self.down = Chain(*down, nn.ELU(), TimeConv(channels[-1], latent, kernel, causal=causal))
+        self.up = Chain(*up, nn.ELU())
+
+    def encode(self, h: Tensor, n: Tensor | None = None) -> Tensor:
+        """[B, width, N] -> [B, latent, M]; frames past each item's `n` count as zeros."""
+        if n is not None and int(n.min()) < h.shape[-1]:
+            h = h * (torch.arange(h.shape[-1], device=h.device) < n.to(h.device)[:, None])[:, None]
+        return self.down(whole_blocks(h, self.ratio))
+
+    def decode(self, z: Tensor, frames: int) -> Tensor:
+        """[B, latent, M] -> [B, width, frames], frames at most M·ratio."""
+        return self.up(z)[..., :frames]
+
+    def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:
+        """decode(encode(h))."""
+        return self.decode(self.encode(h, n), h.shape[-1])
+
+    def cannot_step(self) -> str:
+        """Steps when causal and one frame is one answer."""
+        if not self.causal:
+            return "autoencoder with causal=false looks at later frames; causal=true streams"
+        if self.ratio > 1:
+            return f"autoencoder answers in blocks of {self.ratio} frames, not frame by frame; strides=[] streams"
+        return ""
+
+    def step(self, h: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The next k·ratio frames; the state holds each layer's past inputs."""
+        down, up = state or (None, None)
+        z, down = self.down.step(h, down)
+        y, up = self.up.step(z, up)
+        return y, (down, up)
