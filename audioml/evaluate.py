@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import torch
 
 from audioml.datamodule import collate
-from audioml.kinds import Batch, Seq
+from audioml.kinds import Batch, Label, Seq, Tags, Text
 from audioml.methods.trivial import PREDICTORS
 from audioml.metrics import Scores, evaluate
 from audioml.parts import Clip, Prepared
@@ -40,11 +40,11 @@ class Sample(Prepared):
         return self.whole.clip(split, index * self.whole.size(split) // max(1, self.size(split)))
 
 
-def groups(clips: Sequence[Clip], largest: int) -> Iterator[list[Clip]]:
-    """Neighbours whose arrays have equal shapes, so that batching changes nothing."""
+def groups(clips: Sequence[Clip], ports: Collection[str], largest: int) -> Iterator[list[Clip]]:
+    """Neighbours whose arrays of `ports` have equal shapes, so that batching changes nothing."""
 
     def shapes(clip: Clip) -> tuple[Any, ...]:
-        return tuple(getattr(v, "shape", None) for v in clip.ports.values())
+        return tuple(getattr(clip.ports[p], "shape", None) for p in ports)
 
     for _, same in groupby(clips, shapes):
         run = list(same)
@@ -53,19 +53,39 @@ def groups(clips: Sequence[Clip], largest: int) -> Iterator[list[Clip]]:
 
 
 def outputs_of(predict: Callable[[Batch], Batch], plan: Plan, clips: Sequence[Clip], device: str = "cpu") -> Outputs:
-    """`predict` (world batch with targets in -> world batch out) on every clip, as numpy arrays, texts and whole numbers."""
+    """`predict` (world batch with targets in -> world batch out) on every clip, as numpy arrays, texts and whole numbers.
+
+    Beside the output's port a prediction may hold LIKELIHOOD: Seq(nats [B], symbols [B]), kept as a pair per clip.
+    """
     port, found = plan.output.port, []
+    worlds = {p: w for p, w in plan.worlds().items() if p not in plan.hints}
+    single = _ITEM.get(type(plan.output.world), _cut)
+    # what depends on the target's shape: waves that are judged sample by sample
+    alike = [*plan.inputs, *([port] if plan.reference is not None else [])]
     with torch.no_grad():
-        for some in groups(clips, 8):
-            batch = {p: to_device(s, device) for p, s in collate(some, plan.worlds()).items()}
-            x, n = predict(batch)[port]
-            if isinstance(x, list):
-                found += [{port: text} for text in x]
-            elif x.dim() == 1:
-                found += [{port: int(v)} for v in x]
-            else:
-                found += [{port: row[..., :k].float().cpu().numpy()} for row, k in zip(x, n.tolist(), strict=True)]
+        for some in groups(clips, alike, 8):
+            batch = {p: to_device(s, device) for p, s in collate(some, worlds).items()}
+            made = predict(batch)
+            items: list[dict[str, Any]] = [{port: single(x, k)} for x, k in zip(made[port].x, made[port].n.tolist(), strict=True)]
+            if LIKELIHOOD in made:
+                for item, nats, count in zip(items, *(v.tolist() for v in made[LIKELIHOOD]), strict=True):
+                    item[LIKELIHOOD] = (nats, count)
+            found += items
     return found
+
+
+LIKELIHOOD = "_nll"
+
+
+def _cut(x: torch.Tensor, k: int) -> Any:
+    return x[..., :k].float().cpu().numpy()
+
+
+_ITEM: dict[type, Callable[[Any, int], Any]] = {
+    Text: lambda x, k: x,
+    Label: lambda x, k: int(x),
+    Tags: lambda x, k: x.float().cpu().numpy(),
+}
 
 
 def to_device(seq: Seq, device: str) -> Seq:
@@ -75,11 +95,20 @@ def to_device(seq: Seq, device: str) -> Seq:
 
 def system_outputs(system: System, clips: Sequence[Clip], device: str = "cpu") -> Outputs:
     """The system in eval mode.  Only a method without training (the oracle) finds targets among its inputs."""
-    keep = None if not system.plan.method.trains else set(system.plan.inputs)
+    plan = system.plan
+
+    def predict(batch: Batch) -> Batch:
+        if not plan.method.trains:
+            return system(batch)
+        target = batch[plan.output.port]
+        made = dict(system({p: batch[p] for p in plan.inputs}, Seq(None, target.n)))
+        nats = plan.method.likelihood(system, batch)
+        return made if nats is None else {**made, LIKELIHOOD: Seq(*nats)}
+
     was = system.training
     system.eval()
     try:
-        return outputs_of(lambda b: system(b if keep is None else {p: b[p] for p in keep}), system.plan, clips, device)
+        return outputs_of(predict, plan, clips, device)
     finally:
         system.train(was)
 

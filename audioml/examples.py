@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import RunError
-from audioml.kinds import Label, Stems, Wave, World
+from audioml.kinds import Notes, Stems, Wave, World
 from audioml.parts import Clip
 from audioml.records import write_bytes, write_text
+from audioml.symbols import csv_of, in_words, midi_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,8 @@ def write_examples(
     `plan` needs ``.inputs`` {port: Side} and ``.output`` Side.  `clips` carry inputs and target; `outputs` are, clip by clip,
     what the run made of them: {port: array [C, T] or [S, C, T] | str | int}, on the CPU.  Audio becomes
     ``audio/<clip>.<input|output|target>.<port>[.<stem>].wav`` (16 bit, first 12 s) with one picture ``audio/<clip>.png``;
-    texts and labels become ``text/examples.csv``.  Raises RunError when the disk is full.
+    texts, labels and lists become ``text/examples.csv`` (lists one csv each, notes ``midi/*.mid`` too).  Raises RunError
+    when the disk is full.
     """
     worlds = [("input", port, side.world) for port, side in plan.inputs.items()]
     target = (plan.output.port, plan.output.world)
@@ -91,13 +93,21 @@ def _put(sink: _Sink, role: str, port: str, world: World, item: Any) -> None:
         for name, signal in zip(names, item, strict=False):
             _put_audio(sink, role, port, name, world.rate, signal)
     else:
-        text = _class_name(world, item) if isinstance(world, Label) else str(item)
-        sink.texts.append({"port": port, "role": role, "text": text})
+        sink.texts.append({"port": port, "role": role, "text": in_words(world, item)})
+        _put_symbols(sink, role, port, world, item)
 
 
-def _class_name(world: Label, index: Any) -> str:
-    classes = world.classes or ()
-    return str(classes[int(index)]) if 0 <= int(index) < len(classes) else str(int(index))
+def _put_symbols(sink: _Sink, role: str, port: str, world: World, item: Any) -> None:
+    """Lists as a csv file, notes as MIDI too."""
+    table = csv_of(world, item)
+    if table is None:
+        return
+    name = f"{sink.stem}.{role}.{safe_name(port)}"
+    write_text(sink.folder / "text" / f"{name}.csv", table)
+    sink.texts[-1]["file"] = f"text/{name}.csv"
+    if isinstance(world, Notes):
+        write_bytes(sink.folder / "midi" / f"{name}.mid", midi_of(item))
+        sink.texts[-1]["midi"] = f"midi/{name}.mid"
 
 
 def _put_audio(sink: _Sink, role: str, port: str, stem: str, rate: int | None, signal: Any) -> None:

@@ -38,8 +38,11 @@ class Fit:
         self.threads, self.gradient_clip, self.warmup, self.weight_decay = threads, gradient_clip, warmup, weight_decay
         self.minutes, self.anneal, self.progress = minutes, anneal, progress
 
-    def trainer(self, *, steps: int, callbacks: list[Any], folder: Path) -> Any:
-        """A pytorch_lightning.Trainer whose own bar, logger and summary are off: ours cost less per step (docs/architecture.md)."""
+    def trainer(self, *, steps: int, callbacks: list[Any], folder: Path, manual: bool = False) -> Any:
+        """A pytorch_lightning.Trainer whose own bar, logger and summary are off: ours cost less per step (docs/architecture.md).
+
+        `manual`: the module clips its gradients itself.
+        """
         import pytorch_lightning as pl
 
         try:
@@ -51,7 +54,7 @@ class Fit:
                 max_steps=steps,
                 max_epochs=-1,
                 max_time=self._max_time(),
-                gradient_clip_val=self.gradient_clip or None,
+                gradient_clip_val=None if manual else self.gradient_clip or None,
                 callbacks=callbacks,
                 default_root_dir=str(folder),
                 logger=False,

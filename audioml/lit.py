@@ -36,6 +36,8 @@ class Lit(pl.LightningModule):
         self.total_steps, self.seed, self.signature = steps, seed, signature
         self.weights = dict(system.plan.method.losses)
         self._valid: list[tuple[torch.Tensor, int]] = []
+        self.turns = system.plan.method.turns
+        self.automatic_optimization = len(self.turns) == 1
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Lightning notes the running hook on the module some forty times a step; nn.Module would search its tables each time."""
@@ -58,9 +60,40 @@ class Lit(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> dict[str, torch.Tensor]:
         """Total loss; the named parts ride along, detached."""
-        reseed((self.seed * 1_000_003 + self.global_step) * 64 + self.global_rank)
+        reseed((self.seed * 1_000_003 + self.steps_done) * 64 + self.global_rank)
+        if not self.automatic_optimization:
+            return self._turns(batch)
         losses = self.system.plan.method.loss(self.system, batch)
         return {"loss": self._weigh(losses), **{k: v.detach() for k, v in losses.items()}}
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps behind us, whatever the number of optimisers."""
+        return self.global_step // len(self.turns)
+
+    def _turns(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Each turn in order: its losses, its optimiser, its schedule."""
+        shown, total = {}, 0.0
+        optimizers, schedules = self.optimizers(), self.lr_schedulers()
+        for turn, optimizer, schedule in zip(self.turns, optimizers, schedules, strict=True):  # type: ignore[arg-type]
+            self.toggle_optimizer(optimizer)
+            losses = getattr(self.system.plan.method, turn)(self.system, batch)
+            loss = self._weigh(losses)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            if self.fit_settings.gradient_clip:
+                parameters = [p for group in optimizer.param_groups for p in group["params"]]
+                torch.nn.utils.clip_grad_norm_(parameters, self.fit_settings.gradient_clip)
+            optimizer.step()
+            schedule.step()
+            self.untoggle_optimizer(optimizer)
+            shown |= {k: v.detach() for k, v in losses.items()}
+            total = loss.detach()
+        return {"loss": total, **shown}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """What the method does after a step: averages of weights, dead codes."""
+        self.system.plan.method.after_step(self.system, self.steps_done)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """The same losses on fixed clips."""
@@ -78,9 +111,17 @@ class Lit(pl.LightningModule):
         """AdamW; the learning rate rises over `warmup` of the steps, then falls to zero along a cosine."""
         fit = self.fit_settings
         plain = fit.precision.startswith("32")  # Lightning refuses a fused optimiser with mixed precision and clipping
-        optimizer = torch.optim.AdamW(
-            self.system.parameters(), lr=self.learning_rate, weight_decay=fit.weight_decay, betas=(0.9, 0.99), fused=plain or None
-        )
+        adversarial = len(self.turns) > 1
+
+        def adam(turn: str) -> torch.optim.Optimizer:
+            return torch.optim.AdamW(
+                self.system.plan.method.parameters(self.system, turn),
+                lr=self.learning_rate,
+                weight_decay=fit.weight_decay,
+                betas=(0.8, 0.99) if adversarial else (0.9, 0.99),  # as in HiFi-GAN (Kong et al. 2020, §3.1)
+                fused=plain or None,
+            )
+
         rise = max(1, round(fit.warmup * self.total_steps))
 
         def factor(step: int) -> float:
@@ -89,12 +130,18 @@ class Lit(pl.LightningModule):
             done = (step - rise) / max(1, self.total_steps - rise)
             return 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if fit.anneal else 1.0
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        def schedule(optimizer: torch.optim.Optimizer) -> Any:
+            return {"scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, factor), "interval": "step"}
+
+        optimizers = [adam(turn) for turn in self.turns]
+        return [{"optimizer": o, "lr_scheduler": schedule(o)} for o in optimizers] if adversarial else {
+            "optimizer": optimizers[0], "lr_scheduler": schedule(optimizers[0])
+        }  # fmt: skip
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the plan, so that another plan's run refuses these weights."""
-        checkpoint["audioml"] = {"signature": self.signature}
+        """Name the plan, so that another plan's run refuses these weights; keep what representations learnt."""
+        states = {p: s.representation.state() for p, s in self.system.plan.sides().items() if s.representation.fits}
+        checkpoint["audioml"] = {"signature": self.signature, "representations": states}
 
 
 class Meter(Callback):
@@ -112,11 +159,11 @@ class Meter(Callback):
         if self.progress and trainer.is_global_zero:
             from tqdm import tqdm
 
-            self.bar = tqdm(total=self.steps, initial=trainer.global_step, desc="train", unit="step", mininterval=0.5, leave=False)
+            self.bar = tqdm(total=self.steps, initial=module.steps_done, desc="train", unit="step", mininterval=0.5, leave=False)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
         """Remember; look only now and then."""
-        self.waiting.append((trainer.global_step, outputs))
+        self.waiting.append((module.steps_done, outputs))  # type: ignore[arg-type, operator]
         if self.bar is not None:
             self.bar.update()
         if len(self.waiting) >= FLUSH:
@@ -151,8 +198,8 @@ class Meter(Callback):
         self.look(trainer)
         valid = trainer.callback_metrics.get("valid/loss")
         if valid is not None and trainer.is_global_zero:
-            self.history.append(trainer.global_step, "valid/loss", float(valid))
-            self.logger.log(trainer.global_step, {"valid/loss": float(valid)})
+            self.history.append(module.steps_done, "valid/loss", float(valid))  # type: ignore[arg-type, operator]
+            self.logger.log(module.steps_done, {"valid/loss": float(valid)})  # type: ignore[arg-type, operator]
         if trainer.is_global_zero:
             self.history.flush()
 
@@ -201,6 +248,7 @@ def load_weights(system: System, path: Path, signature: str | None) -> None:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         state = {k.removeprefix("system."): v for k, v in saved["state_dict"].items()}
         theirs = saved.get("audioml", {}).get("signature")
+        learnt = dict(saved.get("audioml", {}).get("representations", {}))
     except FileNotFoundError:
         raise RunError(f"there is no checkpoint {path}") from None
     except Exception as error:
@@ -209,6 +257,9 @@ def load_weights(system: System, path: Path, signature: str | None) -> None:
     if signature is not None and theirs != signature:
         raise RunError(f"{path} belongs to another plan (signature {theirs}, this run has {signature})")
     try:
+        for port, side in system.plan.sides().items():
+            if side.representation.fits:
+                side.representation.load_state(learnt[port])
         system.load_state_dict(state)
-    except RuntimeError as error:
-        raise RunError(f"{path} belongs to another plan: {str(error).splitlines()[-1].strip()}") from None
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise RunError(f"{path} belongs to another plan: {(str(error).splitlines() or [''])[-1].strip()}") from None

@@ -210,6 +210,7 @@ class Method:
     levels: bool = False  # the emission is a signal, so it returns to the input's level
     streams: bool = False  # output frame n depends on emitted frame n only
     turns: tuple[str, ...] = ("loss",)
+    keeps: str = "best"  # the weights to use: of the least validation loss, or the "last" where that loss says little
     losses: Mapping[str, float] = {}
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:

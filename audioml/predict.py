@@ -1,13 +1,14 @@
-"""A trained run put to use: audio files in; audio, labels or text out."""
+"""A trained run put to use: audio, text or notes in; audio, labels, text or symbols out."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from audioml.errors import RequestError, RunError
-from audioml.kinds import Label, Stems
+from audioml.kinds import Label, Seq, Stems, Text, Wave, World
 from audioml.records import write_bytes
 from audioml.runfolder import Finished, finished
 
@@ -16,67 +17,137 @@ def main(arguments: list[str]) -> None:
     """``RUN INPUT… --out DIR``; raises RequestError for what cannot be read, after the others were done."""
     parser = argparse.ArgumentParser(prog="predict.py", description="Put a trained run to use.")
     parser.add_argument("run", type=Path, help="a run's folder: outputs/runs/…")
-    parser.add_argument("inputs", type=Path, nargs="+", help="audio files")
+    parser.add_argument(
+        "inputs", nargs="*", help="audio files, or texts; for several inputs PORT=FILE,PORT=FILE; none for generators"
+    )
     parser.add_argument("--out", type=Path, default=Path("outputs/predictions"), help="where results go (outputs/predictions)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of sound that no input determines (3)")
+    parser.add_argument("--count", type=int, default=1, help="how many to generate where there is no input (1)")
     args = parser.parse_args(arguments)
-    for path in args.inputs:
-        if not path.is_file():
-            raise RequestError(f"there is no file {path}")
     run = finished(args.run)
     if not run.plan.method.trains:
         raise RequestError(f"{args.run} holds no trained system: method '{run.plan.method.name}' learns nothing")
+    ports = list(run.plan.inputs)
+    if ports and not args.inputs:
+        raise RequestError(f"{args.run} takes {', '.join(ports)}: name at least one input")
+    if args.inputs and not ports:
+        raise RequestError(f"{args.run} generates without input; --count says how many and --seconds how long")
+    asked = [assigned(given, run.plan.inputs) for given in args.inputs] or [{} for _ in range(args.count)]
     system = load(run)
     bad, taken = [], set()
-    for path in args.inputs:
+    for number, given in enumerate(asked):
         try:
-            print(one(system, path, args.out, taken))
+            print(one(system, given, args.out, taken, args.seconds, number))
         except RunError as error:
             bad.append(str(error))
     if bad:
         raise RequestError("; ".join(bad))
 
 
+def assigned(given: str, inputs: Any) -> dict[str, str]:
+    """One argument -> port to file or text.  RequestError for a missing port or file."""
+    if len(inputs) == 1:
+        found = {next(iter(inputs)): given}
+    else:
+        pairs = [part.partition("=") for part in given.split(",")]
+        found = {port: value for port, _, value in pairs}
+        if set(found) != set(inputs):
+            raise RequestError(f"'{given}' should name each of the inputs once: {','.join(f'{p}=FILE' for p in inputs)}")
+    for port, value in found.items():
+        if not isinstance(inputs[port].world, Text) and not Path(value).is_file():
+            raise RequestError(f"there is no file {value}")
+    return found
+
+
 def load(run: Finished) -> Any:
     """The system with its weights, in eval mode.  Raises RunError for foreign or unsafe checkpoints."""
     from audioml.lit import load_weights
+    from audioml.run import ready
     from audioml.system import System
 
+    ready(run.plan, None, 0, fit=False)
     system = System(run.plan)
     load_weights(system, run.weights, run.signature)
     return system.eval()
 
 
-def one(system: Any, path: Path, out: Path, taken: set[str]) -> str:
-    """One file through the system; the line that tells what came of it."""
+def one(system: Any, given: dict[str, str], out: Path, taken: set[str], seconds: float, seed: int) -> str:
+    """One request through the system; the line that tells what came of it."""
     import torch
 
-    from audioml.data.audio import BadAudioError, decode
-    from audioml.kinds import Seq
-
     plan = system.plan
-    ((port, side),) = plan.inputs.items()
-    world: Any = side.world
-    try:
-        samples, scale = decode(path, world.rate, world.channels)
-    except BadAudioError as error:
-        raise RunError(f"{path} cannot be used: {error}") from None
-    x = torch.from_numpy(samples.T * scale).float()[None]
+    batch = {port: read(plan.inputs[port].world, value) for port, value in given.items()}
+    rate = getattr(plan.output.world, "rate", None) or 16000
+    torch.manual_seed(seed)
     with torch.no_grad():
-        result, _ = system({port: Seq(x, torch.tensor([x.shape[-1]]))})[plan.output.port]
-    target: Any = plan.output.world
-    stem = path.stem
+        x, n = system(batch, Seq(None, torch.tensor([round(seconds * rate)])))[plan.output.port]
+    first = next(iter(given.values()), f"sample{seed}")
+    stem = unique(Path(first).stem if Path(first).is_file() else "_".join(first.split())[:40] or "empty", taken)
+    return f"{first}: {write(plan.output.world, x[0], int(n[0]), out, stem, plan.output.port)}"
+
+
+def read(world: World, value: str) -> Seq:
+    """A file or a text as a batch of one.  RunError for a file that cannot be used."""
+    import torch
+
+    if isinstance(world, Text):
+        strange = sorted(set(value) - set(world.alphabet or value))
+        if strange:
+            raise RunError(
+                f"'{value}' holds {' '.join(map(repr, strange))}, which the run has never seen; it knows {world.alphabet}"
+            )
+        return Seq([value], torch.tensor([len(value)]))
+    if not isinstance(world, Wave):
+        raise RunError(f"predict.py reads audio and text, and this input is {type(world).__name__}")
+    from audioml.data.audio import BadAudioError, decode
+
+    try:
+        samples, scale = decode(Path(value), world.rate, world.channels)
+    except BadAudioError as error:
+        raise RunError(f"{value} cannot be used: {error}") from None
+    x = torch.from_numpy(samples.T * scale).float()[None]
+    return Seq(x, torch.tensor([x.shape[-1]]))
+
+
+def write(world: World, x: Any, n: int, out: Path, stem: str, port: str) -> str:
+    """What came out, written where it is a file; returns its places, or the words themselves."""
+    from audioml.kinds import Notes
+    from audioml.symbols import csv_of, in_words, midi_of
+
+    if isinstance(world, Wave | Stems):
+        names = world.names if isinstance(world, Stems) else (port,)
+        waves: Sequence[Any] = x if isinstance(world, Stems) else [x]
+        return ", ".join(
+            str(write_wav(out / f"{stem}.{k}.wav", w[..., :n], world.rate)) for k, w in zip(names or (), waves, strict=True)
+        )
+    item = (
+        x
+        if isinstance(x, str)
+        else int(x)
+        if isinstance(world, Label)
+        else x[..., :n].cpu().numpy()
+        if x.dim() > 1
+        else x.cpu().numpy()
+    )
+    files: dict[str, Callable[[], bytes]] = {}
+    table = csv_of(world, item)
+    if table is not None:
+        files["csv"] = table.encode
+    if isinstance(world, Notes):
+        files["mid"] = lambda: midi_of(item)
+    if isinstance(world, Text):
+        files["txt"] = (in_words(world, item) + "\n").encode
+    for kind, content in files.items():
+        write_bytes(out / f"{stem}.{port}.{kind}", content())
+    return in_words(world, item)
+
+
+def unique(stem: str, taken: set[str]) -> str:
+    """A name not yet taken."""
     while stem in taken:
         stem += "_"
     taken.add(stem)
-    if isinstance(target, Label):
-        return f"{path}: {target.classes[int(result[0])]}"  # type: ignore[index]
-    if isinstance(result, list):
-        write_bytes(out / f"{stem}.{plan.output.port}.txt", (result[0] + "\n").encode())
-        return f"{path}: {result[0]}"
-    names = target.names if isinstance(target, Stems) else (plan.output.port,)
-    waves = result[0] if isinstance(target, Stems) else result
-    made = [write_wav(out / f"{stem}.{name}.wav", wave, target.rate) for name, wave in zip(names, waves, strict=True)]
-    return f"{path}: {', '.join(str(m) for m in made)}"
+    return stem
 
 
 def write_wav(path: Path, wave: Any, rate: int) -> Path:

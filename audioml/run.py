@@ -13,6 +13,8 @@ from typing import Any
 
 from audioml.build import Request
 from audioml.errors import AudiomlError, RequestError, RunError
+from audioml.parts import Prepared
+from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, Value, cannot_write
 from audioml.runfolder import SHARED_FOLDER, make_folder, run_signature, write_config
@@ -159,6 +161,7 @@ class _Run:
         self.logger = make("logger", names["logger"], settings["logger"])
         torch.set_num_threads(self.fit.threads or max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
         torch.manual_seed(self.request.seed)
+        ready(self.request.plan, self.prepared, self.request.seed, fit=not self.resumed)
         self.net = System(self.request.plan)
         self.net.statistics = self.prepared.statistics
         if self.main_process:
@@ -172,14 +175,15 @@ class _Run:
         from audioml.history import History
         from audioml.lit import Lit, Meter, checkpoints, load_weights
 
-        preset, last = self.preset, self.folder / "checkpoints" / "last.ckpt"
+        preset, last, method = self.preset, self.folder / "checkpoints" / "last.ckpt", self.request.plan.method
+        turns = len(method.turns)
         stretch = min(preset["validate_every"], preset["steps"])
         if preset["steps"] % stretch:
             raise RequestError(f"preset.steps={preset['steps']} should be a multiple of preset.validate_every={stretch}")
         done = 0
         if self.resumed and last.exists():
             load_weights(self.net, last, self.sign)  # refuses code and other plans before Lightning reads the rest
-            done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
+            done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"]) // turns
         whole = self.request.plan.task.whole_clips
         data = DataModule(
             self.prepared,
@@ -201,7 +205,10 @@ class _Run:
         meter = Meter(history, self.logger, steps=preset["steps"], progress=self.fit.progress)
         os.environ[SHARED_FOLDER] = str(self.folder)
         trainer = self.fit.trainer(
-            steps=preset["steps"], callbacks=[meter, *checkpoints(self.folder, preset["patience"])], folder=self.folder
+            steps=preset["steps"] * turns,
+            callbacks=[meter, *checkpoints(self.folder, preset["patience"])],
+            folder=self.folder,
+            manual=turns > 1,
         )
         try:
             trainer.fit(lit, datamodule=data, ckpt_path=str(last) if done else None, weights_only=True)
@@ -211,7 +218,7 @@ class _Run:
             history.flush()
         if trainer.interrupted:
             raise KeyboardInterrupt
-        steps = trainer.global_step
+        steps = trainer.global_step // turns
         self.record.provenance |= {
             "steps": steps,
             "examples_seen": steps * preset["batch"] * trainer.world_size,
@@ -220,7 +227,7 @@ class _Run:
             "threads": torch.get_num_threads(),
         }
         best = self.folder / "checkpoints" / "best.ckpt"
-        load_weights(self.net, best if best.exists() else last, self.sign)
+        load_weights(self.net, best if best.exists() and method.keeps == "best" else last, self.sign)
 
     def judge(self) -> None:
         """The test split through the system, beside the floor and the ceiling; examples to look at and hear."""
@@ -251,3 +258,15 @@ class _Run:
         seconds = self.record.provenance.get("train_s")
         if seconds is not None:
             self.record.values["compute/train_seconds"] = Value(seconds, "s", "low")
+
+
+def ready(plan: Plan, prepared: Prepared | None, seed: int, *, fit: bool) -> None:
+    """Let representations take the trained systems that they name, and learn what they must from the training data."""
+    for port, side in plan.sides().items():
+        rep = side.representation
+        if getattr(rep, "run", None):
+            from audioml.coder import load_coder
+
+            rep.bind(load_coder(rep.run))
+        if rep.fits and fit and prepared is not None:
+            rep.fit(prepared, port, side.world, seed)

@@ -124,7 +124,7 @@ def finished(folder: Path) -> Finished:
     draft = Draft(task, worlds, settings, ports, preset)
     made = draft.plan({a: names[a] for a in AXES})
     best, last = (Path(folder) / "checkpoints" / f"{n}.ckpt" for n in ("best", "last"))
-    return Finished(made, best if best.exists() else last, config["signature"])
+    return Finished(made, best if best.exists() and made.method.keeps == "best" else last, config["signature"])
 
 
 def _world(raw: Any, folder: Path) -> World:
