@@ -63,6 +63,32 @@ def ideal_mask(plan: Plan, inputs: Batch, targets: Batch, statistics: Mapping[st
     return {output.port: rep.decode(frames, side, output.world)}
 
 
+def round_trip(plan: Plan, inputs: Batch, targets: Batch, statistics: Mapping[str, Any]) -> Batch:
+    """The target as its own representation gives it back: no system that emits this representation does better."""
+    output = plan.output
+    rep = output.representation
+    coded, side = rep.encode(targets[output.port], output.world)
+    if rep.borrows and plan.reference is not None:
+        side = rep.encode(inputs[plan.reference.port], plan.reference.world)[1]
+    return {output.port: rep.decode(coded, side, output.world)}
+
+
+def mean_spectrum(plan: Plan, inputs: Batch, targets: Batch, statistics: Mapping[str, Any]) -> Batch:
+    """Noise with the long-term spectrum of each clip's input: all that a handful of numbers a clip can say."""
+    import torch
+
+    from audioml import dsp
+
+    assert plan.reference is not None
+    x, n = inputs[plan.reference.port]
+    size, hop = 512, 128
+    power = torch.fft.rfft(dsp.frames_of(x, size, hop)).abs().square().mean(-2, keepdim=True)
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
+    white = torch.fft.rfft(dsp.frames_of(noise, size, hop))
+    scale = (power / white.abs().square().mean((-1, -2), keepdim=True).clamp(min=1e-12)).sqrt()
+    return {plan.output.port: Seq(dsp.overlap_add(torch.fft.irfft(white * scale, n=size), size, hop, x.shape[-1]), n)}
+
+
 def _ratio_mask(mixture: Any, target: Any, window: int = 512, hop: int = 128) -> Any:
     """mixture [B, C, T], target [B, C, T] or [B, S, C, T] -> the masked mixture, shaped as target."""
     import torch
@@ -76,4 +102,6 @@ def _ratio_mask(mixture: Any, target: Any, window: int = 512, hop: int = 128) ->
     return dsp.overlap_add(torch.fft.irfft(x * ratio, n=window), window, hop, mixture.shape[-1])
 
 
-PREDICTORS: dict[str, Predictor] = {f.__name__: f for f in (unprocessed, majority, silence, truth, ideal_mask)}
+PREDICTORS: dict[str, Predictor] = {
+    f.__name__: f for f in (unprocessed, majority, silence, truth, ideal_mask, round_trip, mean_spectrum)
+}

@@ -45,7 +45,8 @@ def test_kmeans_leaves_no_centre_without_points_and_copes_with_few_points() -> N
     centres = km.kmeans(x, 16, iterations=20, generator=torch.Generator().manual_seed(1))
     assert torch.bincount(km.nearest(x, centres), minlength=16).min() > 0
     few = km.kmeans(x[:3], 8, iterations=5)
-    assert few.shape == (8, 4) and few.isfinite().all()
+    assert few.shape == (8, 4)
+    assert few.isfinite().all()
     assert km.kmeans(x[:0], 8, iterations=5).shape == (8, 4)
 
 
@@ -134,7 +135,8 @@ def test_evaluation_changes_nothing_and_padding_takes_no_part() -> None:
     out = net(x, torch.tensor([30, 10]))
     assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
     assert torch.equal(out.x[1, :, 10:], x[1, :, 10:])
-    assert (out.codes[1, :, 10:] == -1).all() and (out.codes[0] >= 0).all()
+    assert (out.codes[1, :, 10:] == -1).all()
+    assert (out.codes[0] >= 0).all()
     alone = net(x[1:, :, :10])
     assert torch.equal(alone.x, out.x[1:, :, :10])
     net.train()

@@ -1,0 +1,88 @@
+"""Residual vector quantisation between encoder and decoder: a codec (VQ-VAE: van den Oord et al. 2017; SoundStream 2021)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from audioml.errors import Misfit, RequestError
+from audioml.kinds import Batch, Seq, rate_of
+from audioml.lazy import LazyModule
+from audioml.methods.inner import Inner
+from audioml.parts import Flow, Side
+
+if TYPE_CHECKING:
+    from audioml.system import System
+
+quantize = LazyModule("audioml.nn.quantize")
+
+
+class Vq(Inner):
+    """`books` levels of `size` codes each; the bit rate is books · log2(size) · latent frames per second, sent as plain indices.
+
+    `kbps`: choose the number of books that comes nearest below that rate instead.  `dropout`: share of items in training that
+    use only the first few books, so that one system serves every rate; `decay`, `restart`: see audioml/nn/quantize.py.
+    """
+
+    def __init__(
+        self,
+        *,
+        losses: dict[str, float],
+        books: int,
+        size: int,
+        kbps: float | None,
+        commitment: float,
+        decay: float,
+        restart: float,
+        dropout: float,
+    ) -> None:
+        super().__init__(losses=losses)
+        if books < 1 or size < 2:
+            raise RequestError(f"method.books={books} should be at least 1 and method.size={size} at least 2")
+        self.books, self.size, self.kbps = books, size, kbps
+        self.decay, self.restart, self.dropout = decay, restart, dropout
+        self.losses = {**losses, "commitment": commitment}
+        self.levels: int | None = None  # in use: only so many books, for a lower rate
+
+    def flow(self, inputs: list[Side], output: Side) -> Flow:
+        """Refuses tasks without an audio input: codes have no prior here."""
+        flow = super().flow(inputs, output)
+        if flow.source is None:
+            raise Misfit(f"method '{self.name}' codes an audio input, and the task has none")
+        return flow
+
+    def parts(self, system: System) -> Any:
+        """The code books.  Raises RequestError when not even one book fits into `kbps`."""
+        books = self.books
+        if self.kbps is not None:
+            one = math.log2(self.size) * float(self.pace(system)) / 1000
+            books = int(self.kbps / one + 1e-9)
+            if books < 1:
+                raise RequestError(
+                    f"method.kbps={self.kbps:g} is less than one book of {self.size} codes at {float(self.pace(system)):g} latent "
+                    f"frames/s takes ({one:g} kbit/s); a smaller method.size or a larger stride fits"
+                )
+        return quantize.ResidualVQ(
+            system.network.latent, self.size, books, decay=self.decay, restart=self.restart, dropout=self.dropout
+        )
+
+    @staticmethod
+    def pace(system: System) -> Any:
+        """Latent frames per second, exact."""
+        rate = rate_of(system.plan.flow.x)
+        assert rate is not None
+        return rate / system.network.ratio
+
+    def through(self, system: System, z: Seq) -> tuple[Seq, dict[str, Any]]:
+        """The nearest codes' vectors, and the commitment to them."""
+        found = system.extra(z.x, z.n, None if system.training else self.levels)
+        return Seq(found.x, z.n), {"commitment": found.commitment}
+
+    def code(self, system: System, inputs: Batch) -> Seq:
+        """Codes [B, K, M]."""
+        z = system.inward(inputs)
+        return Seq(system.extra.encode(z.x, self.levels), z.n)
+
+    def sound(self, system: System, inner: Any, samples: int) -> Any:
+        """Codes [B, k, M], k at most K -> the wave."""
+        return self._sound(system, system.extra.lookup(inner), samples)
