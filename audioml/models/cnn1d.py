@@ -21,6 +21,7 @@ class Cnn1d(Network):
 
     takes = ("Frames",)
     traffic = ("aligned",)
+    causal_if = {"causal": True, "norm": "frame"}
 
     def __init__(
         self,

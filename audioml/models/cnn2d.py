@@ -20,6 +20,7 @@ class Cnn2d(Network):
 
     takes = ("Grid",)
     traffic = ("aligned",)
+    causal_if = {"causal": True, "norm": "frame"}
 
     def __init__(
         self,

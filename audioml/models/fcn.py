@@ -16,6 +16,7 @@ class Fcn(Network):
 
     takes = ("Frames",)
     traffic = ("aligned",)
+    causal_if = {"future": 0}
 
     def __init__(self, inp: Space, out: Space, *, width: int, layers: int, past: int, future: int, dropout: float) -> None:
         super().__init__(inp, out)

@@ -1,114 +1,106 @@
-"""Transformer encoder (Vaswani et al. 2017) with pre-norm, rotary positions (Su et al. 2021) and windowed attention."""
+"""Transformer (Vaswani et al. 2017), pre-norm: an encoder, a causal or chunked streamer, and with a memory a decoder."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from audioml.errors import RequestError
-from audioml.kinds import Frames, Space
+from audioml.kinds import Frames, Seq, Space
+from audioml.nn.attention import Attention, CrossAttention
 from audioml.nn.network import Network
-
-
-def rotate(x: Tensor, start: int) -> Tensor:
-    """Rotary position embedding on x [B, H, N, D], whose first frame has position `start`."""
-    half = x.shape[-1] // 2
-    angle = torch.arange(start, start + x.shape[-2], device=x.device, dtype=x.dtype)[:, None] * torch.exp(
-        torch.arange(half, device=x.device, dtype=x.dtype) * (-torch.log(torch.tensor(10000.0)).item() / half)
-    )
-    cos, sin = angle.cos(), angle.sin()
-    a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
-
-
-class Attention(nn.Module):
-    """Self-attention on [B, N, D]; each frame sees `window` past frames and itself (causal) or `window` on both sides."""
-
-    def __init__(self, width: int, heads: int, *, window: int, causal: bool, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.window, self.causal, self.dropout = heads, window, causal, dropout
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-
-    def _split(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [B, H, N, d]
-        return rotate(q, start), rotate(k, start), v
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=self.dropout if self.training else 0.0)
-        return self.out(y.transpose(1, 2).flatten(2))
-
-    def forward(self, x: Tensor, n: Tensor | None) -> Tensor:
-        """All frames at once; frames past a clip's end are not attended to."""
-        size = x.shape[1]
-        i = torch.arange(size, device=x.device)
-        gap = i[:, None] - i
-        allowed = (gap <= self.window) & ((gap >= 0) if self.causal else (gap >= -self.window))
-        if n is not None:
-            allowed = allowed & ((i < n[:, None])[:, None, None] | (gap == 0))
-        return self._attend(*self._split(x, 0), allowed)
-
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The next frames against a cache of the last `window` keys and values."""
-        keys, values, start = state or (None, None, 0)
-        q, k, v = self._split(x, start)
-        past = 0 if keys is None else keys.shape[-2]
-        if keys is not None:
-            k, v = torch.cat([keys, k], -2), torch.cat([values, v], -2)
-        gap = torch.arange(x.shape[1], device=x.device)[:, None] + past - torch.arange(k.shape[-2], device=x.device)
-        y = self._attend(q, k, v, (gap >= 0) & (gap <= self.window))
-        return y, (k[..., -self.window :, :], v[..., -self.window :, :], start + x.shape[1])
+from audioml.nn.positions import sinusoids
 
 
 class Transformer(Network):
-    """`layers` pre-norm blocks on Frames [B, width, N]; `window` frames of attention on each side (past only if causal)."""
+    """`layers` pre-norm blocks on Frames [B, width, N]; attention reaches `window` frames on each side (past only if causal).
+
+    `positions`: rotary; relative, learned per distance up to `clip` frames (Shaw et al. 2018; skewed as in the Music
+    Transformer, Huang et al. 2019); sinusoidal; or none.  `chunk` > 1 with causal=true: a frame also sees the rest of its
+    chunk (Emformer, Shi et al. 2021), so that frames come out `chunk` at a time.  `with_memory` adds cross-attention.
+    """
 
     takes = ("Frames",)
-    traffic = ("aligned",)
+    traffic = ("aligned", "memory")
+    causal_if = {"causal": True, "chunk": 1}
 
     def __init__(
-        self, inp: Space, out: Space, *, width: int, layers: int, heads: int, window: int, causal: bool, expand: int, dropout: float
+        self,
+        inp: Space,
+        out: Space,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        positions: Literal["rotary", "relative", "sinusoidal", "none"],
+        clip: int,
+        window: int,
+        causal: bool,
+        chunk: int,
+        expand: int,
+        dropout: float,
     ) -> None:
         super().__init__(inp, out)
         if width % (2 * heads):
             raise RequestError(f"model.width={width} must be a multiple of twice model.heads={heads}")
-        self.width, self.causal = width, causal
+        if chunk < 1 or (chunk > 1 and not causal):
+            raise RequestError(f"model.chunk={chunk} should be 1, or with model.causal=true a number of frames")
+        self.width, self.causal, self.heads, self.positions, self.dropout = width, causal, heads, positions, dropout
+        self.grain = chunk  # frames that every step but the last must be given a multiple of
         self.out = Frames(width, inp.rate)  # type: ignore[union-attr]
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(2 * layers + 1)])
-        self.attention = nn.ModuleList(
-            [Attention(width, heads, window=window, causal=causal, dropout=dropout) for _ in range(layers)]
-        )
+        look = {"window": window, "causal": causal, "chunk": chunk, "positions": positions, "clip": clip, "dropout": dropout}
+        self.attention = nn.ModuleList([Attention(width, heads, **look) for _ in range(layers)])  # type: ignore[arg-type]
         self.dense = nn.ModuleList(
             [
                 nn.Sequential(nn.Linear(width, expand * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(expand * width, width))
                 for _ in range(layers)
             ]
         )
+        self.drop = nn.Dropout(dropout)
+        self.memory_dim = 0
+        self.cross, self.cross_norms = nn.ModuleList(), nn.ModuleList()
 
-    def _run(self, h: Tensor, n: Tensor | None, state: list[Any] | None) -> tuple[Tensor, list[Any] | None]:
-        x, new = h.transpose(1, 2), []
+    def with_memory(self, dim: int) -> None:
+        """Add cross-attention over a memory of `dim` channels to every block, between self-attention and the dense layers."""
+        self.memory_dim = dim
+        placed = self.positions != "none"
+        layers = range(len(self.attention))
+        self.cross = nn.ModuleList(
+            [CrossAttention(self.width, dim, self.heads, placed=placed, dropout=self.dropout) for _ in layers]
+        )
+        self.cross_norms = nn.ModuleList([nn.LayerNorm(self.width) for _ in layers])
+
+    def _run(self, h: Tensor, n: Tensor | None, state: dict[str, Any] | None, memory: Seq | None) -> tuple[Tensor, dict[str, Any]]:
+        """All frames (state None) or the next ones (state a dict, empty at the start)."""
+        assert len(self.cross) == 0 or memory is not None, "a transformer with cross-attention needs its memory"
+        old = state or {"at": 0, "self": [None] * len(self.attention), "memory": [c.keep(memory) for c in self.cross]}
+        x, caches = h.transpose(1, 2), []
+        allowed = self.attention[0].allowed(x, n) if state is None else None
+        if self.positions == "sinusoidal":
+            x = x + sinusoids(old["at"], x.shape[1], self.width, x)
         for i, (attention, dense) in enumerate(zip(self.attention, self.dense, strict=True)):
             y = self.norms[2 * i](x)
             if state is None:
-                y = attention(y, n)
+                y = attention(y, allowed)
             else:
-                y, s = attention.step(y, state[i])
-                new.append(s)
-            x = x + y
-            x = x + dense(self.norms[2 * i + 1](x))
-        return self.norms[-1](x).transpose(1, 2), (None if state is None else new)
+                y, cache = attention.step(y, old["self"][i])
+                caches.append(cache)
+            x = x + self.drop(y)
+            if len(self.cross):
+                x = x + self.drop(self.cross[i](self.cross_norms[i](x), old["memory"][i], old["at"]))
+            x = x + self.drop(dense(self.norms[2 * i + 1](x)))
+        return self.norms[-1](x).transpose(1, 2), {"at": old["at"] + h.shape[-1], "self": caches, "memory": old["memory"]}
 
-    def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:
-        """[B, width, N] -> [B, width, N]."""
-        return self._run(h, n, None)[0]
+    def forward(self, h: Tensor, n: Tensor | None = None, memory: Seq | None = None) -> Tensor:
+        """[B, width, N], and a memory [B, dim, M] where `with_memory` was called -> [B, width, N]."""
+        return self._run(h, n, None, memory)[0]
 
     def cannot_step(self) -> str:
         """Steps when causal."""
         return "" if self.causal else "transformer with causal=false looks at later frames; causal=true streams"
 
-    def step(self, h: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The next frames; the state caches keys and values."""
-        return self._run(h, None, state or [None] * len(self.attention))  # type: ignore[return-value]
+    def step(self, h: Tensor, state: Any, memory: Seq | None = None) -> tuple[Tensor, Any]:
+        """The next frames, whole chunks of them; the state caches keys and values of the frames and of the memory."""
+        return self._run(h, None, state or {}, memory)

@@ -23,6 +23,7 @@ class Unet(Network):
 
     takes = ("Grid", "Frames")
     traffic = ("aligned",)
+    causal_if = {"causal": True, "norm": "frame", "bottleneck": "none"}
 
     def __init__(
         self,
