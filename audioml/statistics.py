@@ -1,0 +1,54 @@
+"""What trivial predictors know of the training data: a few numbers per port, gathered once over all its values.  Numpy only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from audioml.kinds import Curve, Label, Notes, Tags, Text, World
+from audioml.lazy import LazyModule
+
+np = LazyModule("numpy")
+
+
+def gather(world: World, values: Sequence[Any]) -> dict[str, Any]:
+    """`values`: the port's training items as a Clip holds them, without the batch axis.
+
+    Label  {"majority": index}          Text  {"common": the most frequent text, or of equally frequent ones the shortest}
+    Tags   {"prior": [share per class]}  Curve {"median": of the first value where it is not 0}
+    Notes  {"bigram": counts [voices, phases, before, now]} where they lie on a grid with voices
+    Other kinds, and no values: {}.
+    """
+    found = _GATHER.get(type(world))
+    return found(world, values) if found is not None and len(values) else {}
+
+
+def _label(world: Label, values: Sequence[Any]) -> dict[str, Any]:
+    return {"majority": int(np.bincount(np.asarray(values, np.int64)).argmax())}
+
+
+def _tags(world: Tags, values: Sequence[Any]) -> dict[str, Any]:
+    return {"prior": np.mean([np.asarray(v, np.float64) for v in values], 0).tolist()}
+
+
+def _text(world: Text, values: Sequence[str]) -> dict[str, Any]:
+    counts = Counter(values)
+    return {"common": min(counts, key=lambda text: (-counts[text], len(text), text))}
+
+
+def _curve(world: Curve, values: Sequence[Any]) -> dict[str, Any]:
+    held = np.concatenate([np.asarray(v)[0] for v in values])
+    held = held[held > 0]
+    return {"median": float(np.median(held)) if len(held) else 0.0}
+
+
+def _notes(world: Notes, values: Sequence[Any]) -> dict[str, Any]:
+    from audioml.metrics._voices import bigram_counts, on_grid
+
+    return {"bigram": bigram_counts(list(values), world)} if on_grid(world) else {}
+
+
+_GATHER: dict[type, Callable[[Any, Sequence[Any]], dict[str, Any]]] = {
+    Label: _label, Tags: _tags, Text: _text, Curve: _curve, Notes: _notes,
+}  # fmt: skip
