@@ -2,7 +2,8 @@
 
 A file ``audioml/metrics/NAME.py`` is a metric when it holds
 
-    JUDGES    the family of output it judges: "audio", "text" or "label"
+    JUDGES    the family of output it judges (the `family` of a world kind: "audio", "text", "label", "tags", "curve", "times",
+              "notes", "phones"), or ANY
     PACKAGES  packages it needs beyond the core (absent: its values say so, the run goes on)
     quantities(items) -> {"group/name": Quantity}         cheap; also what is listed when it cannot be measured
     score(items) -> {"group/name": Scored}                one row of statistics per item
@@ -19,6 +20,10 @@ from audioml.kinds import Stems, World
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+ANY = "any"  # family of a metric that judges whatever the task puts out
+LIKELIHOOD = "_nll"  # key beside an output's port: (nats, symbols) of the true output
 
 
 class UnscoredError(Exception):
@@ -62,15 +67,17 @@ class Scored:
 
 @dataclass(frozen=True)
 class Items:
-    """The n items under judgement, one port, as numpy arrays [C, T] / [S, C, T], strings or ints.
+    """The n items under judgement, one port, as numpy arrays without batch axis, strings or ints.
 
-    `inputs` is the unprocessed audio [C, T] of each item where the task has one, else None.
+    `inputs`: each item's input of the output's own family (the unprocessed audio, the prompt), None where the task has none.
+    `nats`: (negative log-likelihood of the true output in nats, symbols) per item, None where the method states none.
     """
 
     targets: Sequence[Any]
     outputs: Sequence[Any]
     inputs: Sequence[Any] | None
     world: World
+    nats: Sequence[tuple[float, float] | None] | None = None
 
     @property
     def rate(self) -> int | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from audioml.errors import RequestError, RunError
 from audioml.kinds import World
-from audioml.metrics._base import Items, Quantity, Scored, UnscoredError
+from audioml.metrics._base import ANY, LIKELIHOOD, Items, Quantity, Scored, UnscoredError
 from audioml.metrics._bootstrap import RESAMPLES, interval
 from audioml.metrics._registry import metric
 from audioml.parts import Clip, Task
@@ -37,11 +37,12 @@ def evaluate(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Scores:
-    """Judge `outputs` (one dict port -> array [C, T] / [S, C, T], str or int per clip) by the task's metrics.
+    """Judge `outputs` (one dict port -> array without batch axis, str or int per clip) by the task's metrics.
 
-    `worlds` fills what the task leaves open (rate, stem names), as ``corpus.provides(task)`` does.  Raises RequestError
-    for an unknown metric or one that judges what the task does not put out, RunError for an output of another shape than
-    its target.  What a metric cannot score is a Value without a number that says why.
+    `worlds` fills what the task leaves open (rate, stem names), as ``corpus.provides(task)`` does.  An output's key
+    LIKELIHOOD holds (nats, symbols) of the true output.  Raises RequestError for an unknown metric or one that judges what
+    the task does not put out, RunError for audio of another shape than its target.  What a metric cannot score is a Value
+    without a number that says why.
     """
     if len(clips) != len(outputs):
         raise RunError(f"{len(clips)} clips but {len(outputs)} outputs: every clip needs one output")
@@ -58,7 +59,7 @@ def evaluate(
 
 def _port(task: Task, name: str, family: str) -> str:
     for port, world in task.outputs.items():
-        if world.family == family:
+        if family in (world.family, ANY):
             return port
     kinds = ", ".join(f"'{port}' is {type(world).__name__}" for port, world in task.outputs.items())
     raise RequestError(f"metric '{name}' judges {family}, which task '{task.name}' does not put out ({kinds})")
@@ -69,17 +70,21 @@ def _items(
 ) -> Items:
     world = worlds.get(port, task.outputs[port])
     targets, found = [c.ports[port] for c in clips], [o[port] for o in outputs]
+    nats = [o.get(LIKELIHOOD) for o in outputs]
+    heard = next((p for p, w in task.inputs.items() if w.family == world.family), None)
+    inputs = None if heard is None else [c.ports[heard] for c in clips]
     if world.family != "audio":
-        return Items(targets, found, None, world)
+        return Items(targets, found, inputs, world, nats)
     from audioml.metrics._audio import reorder
 
     targets, found = [np.asarray(x) for x in targets], [np.asarray(x) for x in found]
     for clip, target, output in zip(clips, targets, found, strict=True):
-        if target.shape != output.shape:
+        # without audio to go by the length is the system's own choice
+        same = target.shape == output.shape if heard else target.shape[:-1] == output.shape[:-1]
+        if not same:
             raise RunError(f"clip '{clip.name}': the output has shape {output.shape}, its target {target.shape}")
-    heard = next((p for p, w in task.inputs.items() if w.family == "audio"), None)
-    inputs = None if heard is None else [np.asarray(c.ports[heard]) for c in clips]
-    return reorder(Items(targets, found, inputs, world))
+    inputs = None if inputs is None else [np.asarray(x) for x in inputs]
+    return reorder(Items(targets, found, inputs, world, nats))
 
 
 def _measure(module: ModuleType, items: Items, scores: Scores, seed: int, resamples: int) -> None:
