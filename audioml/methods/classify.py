@@ -1,4 +1,4 @@
-"""One label for the whole clip."""
+"""One label for the whole clip, or any number of tags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Classify(Method):
-    """Cross-entropy on logits pooled over the clip; `smoothing` spreads a little probability over all classes."""
+    """Cross-entropy on logits pooled over the clip, of one class, or of each tag for itself.
+
+    `smoothing` spreads a little probability over all classes; of tags, a one becomes 1 - smoothing/2, a zero smoothing/2.
+    """
 
     losses = {"cross_entropy": 1.0}
 
@@ -23,7 +26,7 @@ class Classify(Method):
         self.augment = {"time_masks": time_masks, "time_width": time_width, "bin_masks": bin_masks, "bin_width": bin_width}
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
-        """Refuses anything but a single symbol, and inputs without a frame rate."""
+        """Refuses anything but a single symbol or a set of them, and inputs without a frame rate."""
         one = only_input(self.name, inputs)
         if not isinstance(output.space, Tokens) or output.space.length != 1:
             raise Misfit(
@@ -35,13 +38,20 @@ class Classify(Method):
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Cross-entropy."""
-        from torch.nn.functional import cross_entropy
+        from torch.nn import functional as F
 
+        output = system.plan.output
         logits = system.emit(batch, augment=self.augment).x[..., 0]
-        return {"cross_entropy": cross_entropy(logits, batch[system.plan.output.port].x, label_smoothing=self.smoothing)}
+        target = output.representation.encode(batch[output.port], output.world)[0].x.to(logits.device)
+        if output.space.many:  # type: ignore[union-attr]
+            soft = target.to(logits) * (1 - self.smoothing) + self.smoothing / 2
+            return {"cross_entropy": F.binary_cross_entropy_with_logits(logits, soft)}
+        return {"cross_entropy": F.cross_entropy(logits, target[:, 0], label_smoothing=self.smoothing)}
 
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
-        """The most probable class [B]."""
+        """The most probable class [B], or the probability of every tag [B, classes]."""
         output = system.plan.output
         emission = system.emit(inputs)
-        return {output.port: output.representation.decode(Seq(emission.x.argmax(1), emission.n), None, output.world)}
+        many = output.space.many  # type: ignore[union-attr]
+        symbols = emission.x[..., 0].sigmoid() if many else emission.x.argmax(1)
+        return {output.port: output.representation.decode(Seq(symbols, emission.n), None, output.world)}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audioml.kinds import Batch, Seq, Stems
+from audioml.methods.trivial_symbols import SYMBOLS
 
 if TYPE_CHECKING:
     from audioml.plan import Plan
@@ -103,5 +104,5 @@ def _ratio_mask(mixture: Any, target: Any, window: int = 512, hop: int = 128) ->
 
 
 PREDICTORS: dict[str, Predictor] = {
-    f.__name__: f for f in (unprocessed, majority, silence, truth, ideal_mask, round_trip, mean_spectrum)
+    f.__name__: f for f in (unprocessed, majority, silence, truth, ideal_mask, round_trip, mean_spectrum, *SYMBOLS)
 }

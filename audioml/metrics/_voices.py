@@ -87,11 +87,10 @@ def bigram_counts(pieces: list[np.ndarray], world: Notes) -> np.ndarray:
     return counts
 
 
-def bigram_nats(counts: np.ndarray, notes: np.ndarray, world: Notes) -> tuple[float, int]:
-    """(-log P, symbols) of a piece [5, M] under the smoothed bigram; ../shared/SYSTEMS.md §0 is the reference."""
+def bigram_nats(counts: np.ndarray, grid: np.ndarray, world: Notes) -> tuple[float, int]:
+    """(-log P, symbols) of a piece [voices, N] under the smoothed bigram; ../shared/SYSTEMS.md §0 is the reference."""
     import numpy as np
 
-    grid = to_grid(notes, world, hold=False)
     voice, phase, before, now = _places(grid, pitches(world))
     seen = counts[voice, phase, before, now]
     share = (seen + PRIOR) / (counts.sum(-1)[voice, phase, before] + PRIOR * counts.shape[-1])

@@ -1,8 +1,8 @@
 """A continued score beside the true one, after the prompt: do the same pitch classes sound, as many notes?
 
 Overlap of the two histograms of pitch classes, weighted by duration (1: equal, 0: nothing shared), and the difference of their
-onsets per second (Yang & Lerch 2020, section 3.2).  Statistics of style, not of quality: many continuations are good.  An item whose
-target continues with silence is left out and counted.
+onsets per second (Yang & Lerch 2020, section 3.2).  Statistics of style, not of quality: many continuations are good.  An item
+whose target continues with silence is left out and counted.
 """
 
 from __future__ import annotations
