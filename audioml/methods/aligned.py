@@ -5,37 +5,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit, RequestError, did_you_mean
-from audioml.kinds import Batch, Seq, Stems, Wave, rate_of
-from audioml.parts import Flow, Method, Side
+from audioml.kinds import Batch, Frames, Grid, Seq, Stems, Wave, rate_of
+from audioml.parts import Flow, Method, Representation, Side
 
 if TYPE_CHECKING:
     from audioml.system import System
 
-LOSS_NAMES = ("snr", "si_sdr", "l1", "spectral")
+LOSS_NAMES = ("snr", "si_sdr", "l1", "spectral", "multispectral")
 
 
 class Aligned(Method):
-    """One input stream, one audio output at the same frame rate; `shape` turns the head's emission into frames of it."""
+    """One input stream, one audio output at the same frame rate; `shape` turns the head's emission into frames of it.
+
+    The stream is the first audio input; the others condition the network.  An input of several stems may be treated stem by
+    stem (`per_source`): then one emission holds what is to be done to each, and the results add up.
+    """
 
     streams = True
+    mixes = False  # whether `shape` wants the encoded input
 
     def __init__(self, *, losses: dict[str, float]) -> None:
-        for name in losses:
-            if name not in LOSS_NAMES:
-                near = did_you_mean(name, LOSS_NAMES)
-                raise RequestError(f"method.losses.{name} is not a loss{near or ';'} losses: {', '.join(LOSS_NAMES)}")
+        check_losses(losses, "losses")
         self.losses = losses
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
-        """Refuses symbols, several inputs, unequal rates."""
+        """Refuses symbols, tasks without an audio input, unequal rates."""
         if not isinstance(output.world, Wave | Stems):
             raise Misfit(f"method '{self.name}' emits audio frames, the output '{output.port}' is {type(output.world).__name__}")
-        one = only_input(self.name, inputs)
+        rep = output.representation
+        if not isinstance(output.space, Frames | Grid):
+            raise Misfit(f"method '{self.name}' emits numbers, and representation '{rep.name}' gives {type(output.space).__name__}")
+        one = next((s for s in inputs if isinstance(s.world, Wave | Stems)), None)
+        if one is None:
+            raise Misfit(f"method '{self.name}' follows an audio input frame by frame, and the task has none")
         x, y = rate_of(one.space), rate_of(output.space)
         if x != y:
             have = "no frame rate" if x is None else f"{float(x):g} frames/s"
             raise Misfit(f"input '{one.port}' runs at {have} and output '{output.port}' at {float(y or 0):g}; they must be equal")
-        return Flow(one.space, output.space, source=one.port)
+        sources = sources_of(one.world)
+        emit = output.space
+        if sources > 1 and self.per_source(rep):
+            emit = rep.space(spread(one.world, output.world))
+        others = tuple(s.port for s in inputs if s is not one)
+        return Flow(one.space, emit, source=one.port, cond=others)
+
+    def per_source(self, rep: Representation) -> bool:
+        """Whether each stem of an input is treated by itself."""
+        return False
 
     def shape(self, system: System, emission: Any, mixture: Any) -> Any:
         """Emission and the encoded input, both in the output's space -> the output's frames."""
@@ -45,18 +61,73 @@ class Aligned(Method):
         """World inputs -> the output wave, differentiable."""
         emission = system.emit(inputs)
         output = system.plan.output
-        mixture, side = system.reference(inputs)
-        frames = Seq(self.shape(system, emission.x, mixture.x), emission.n)
-        return {output.port: output.representation.decode(frames, side, output.world)}
+        mixture, side = self._lent(system, inputs)
+        x = emission.x
+        if mixture is not None and x.shape[-1] != mixture.shape[-1]:  # windows of other lengths have more frames, or fewer
+            x = same_frames(x, mixture.shape[-1])
+        return {output.port: output.representation.decode(Seq(self.shape(system, x, mixture), emission.n), side, output.world)}
+
+    def _lent(self, system: System, inputs: Batch) -> tuple[Any, Any]:
+        """The aligned input in the output's space (None where `shape` does not look at it) and what decoding needs of it."""
+        plan = system.plan
+        rep, reference = plan.output.representation, plan.reference
+        assert reference is not None
+        if self.mixes:
+            mixture, side = system.reference(inputs)
+            return mixture.x, side
+        wave, world = inputs[reference.port], reference.world
+        if not rep.borrows:
+            return None, (wave.x.shape[-1], wave.n)
+        if isinstance(world, Stems) and not isinstance(plan.output.world, Stems) and not self.per_source(rep):
+            wave, world = Seq(wave.x.sum(1), wave.n), Wave(world.channels, world.rate)  # lends the plain sum's
+        lend = getattr(rep, "lend", None)
+        return None, lend(wave, world) if lend else rep.encode(wave, world)[1]
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
-        """The configured losses between the drawn and the true wave."""
-        from audioml.losses import LOSSES
+        """The configured losses between the drawn and the true wave; unnamed stems in their best order."""
+        return self.between(system, self.draw(system, batch)[system.plan.output.port].x, batch, tuple(self.losses))
 
-        port = system.plan.output.port
-        estimate, reference = self.draw(system, batch)[port], batch[port]
-        waves = (estimate.x.flatten(1, -2), reference.x.flatten(1, -2), reference.n)
-        return {name: LOSSES[name](*waves) for name in self.losses}
+    def between(self, system: System, estimate: Any, batch: Batch, names: tuple[str, ...]) -> dict[str, Any]:
+        """Losses `names` of an estimated wave."""
+        from audioml import losses
+
+        reference = batch[system.plan.output.port]
+        if getattr(system.plan.task, "unordered", False):
+            estimate = losses.reordered(estimate, losses.best_order(estimate, reference.x, reference.n, names[0]))
+        waves = (estimate.flatten(1, -2), reference.x.flatten(1, -2), reference.n)
+        return {name: losses.LOSSES[name](*waves) for name in names}
+
+
+def sources_of(world: Any) -> int:
+    """How many sources an input holds: its stems, or one."""
+    return len(world.names or ()) if isinstance(world, Stems) else 1
+
+
+def spread(inp: Any, out: Any) -> Stems:
+    """Every signal of `out` once per source of `inp`, as one world: [B, I·S, C, T].  Misfit where channels do not match."""
+    if inp.channels not in (1, out.channels):
+        raise Misfit(f"{inp.channels} channels of the input cannot make {out.channels}; one channel, or as many, can")
+    count = sources_of(inp) * sources_of(out)
+    return Stems(tuple(str(i) for i in range(count)), out.channels, out.rate)
+
+
+def same_frames(x: Any, count: int) -> Any:
+    """[..., N] -> [..., count]: cut, or the last frame held."""
+    import torch
+
+    if x.shape[-1] >= count:
+        return x[..., :count]
+    return torch.cat([x, x[..., -1:].expand(*x.shape[:-1], count - x.shape[-1])], -1)
+
+
+def check_losses(losses: dict[str, float], setting: str) -> None:
+    """Raises RequestError for a loss that does not exist, or none at all."""
+    if not losses:
+        raise RequestError(f"method.{setting} is empty; losses: {', '.join(LOSS_NAMES)}")
+    for name in losses:
+        if name not in LOSS_NAMES:
+            near = did_you_mean(name, LOSS_NAMES)
+            raise RequestError(f"method.{setting}.{name} is not a loss{near or ';'} losses: {', '.join(LOSS_NAMES)}")
 
 
 def only_input(method: str, inputs: list[Side]) -> Side:

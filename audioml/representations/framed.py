@@ -11,6 +11,7 @@ from audioml.lazy import LazyModule
 from audioml.parts import Representation
 
 dsp = LazyModule("audioml.dsp")
+torch = LazyModule("torch")
 
 
 class Framed(Representation):
@@ -64,3 +65,24 @@ class Framed(Representation):
 def unflatten(x: Any, world: Wave | Stems) -> Any:
     """[B, S·C, T] -> [B, S, C, T] for Stems, unchanged for Wave."""
     return x.unflatten(1, (len(world.names or ()), -1)) if isinstance(world, Stems) else x
+
+
+def fan(x: Any, sources: int, signals: int) -> Any:
+    """x [B, I·C, …] of I `sources` -> [B, I·W, …]: every source once per each of W output signals, its channels in turn.
+
+    Raises Misfit where the channels of an input do not divide the output's signals.
+    """
+    channels = x.shape[1] // sources
+    if signals % channels:
+        raise Misfit(f"{channels} channels of an input cannot make {signals} output signals; one channel, or as many, can")
+    if signals == channels:
+        return x
+    shape = x.shape[2:]
+    return x.unflatten(1, (sources, channels)).repeat(1, 1, signals // channels, *(1,) * len(shape)).flatten(1, 2)
+
+
+def held(x: Any, count: int) -> Any:
+    """Frames [..., N] -> [..., count]: cut, or the last one held."""
+    if x.shape[-1] >= count:
+        return x[..., :count]
+    return torch.cat([x, x[..., -1:].expand(*x.shape[:-1], count - x.shape[-1])], -1)

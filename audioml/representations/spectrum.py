@@ -21,6 +21,8 @@ class Spectrum(StftMagnitude):
     `iterations` and needs no input.  With window = hop·2 and few samples these are the short FFT frames of the talk.
     """
 
+    mixes = False  # decode takes one phase per signal
+
     def __init__(
         self,
         *,

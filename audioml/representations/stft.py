@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from audioml.kinds import Grid, Seq, Stems, Wave
 from audioml.lazy import LazyModule
-from audioml.representations.framed import Framed, dsp, unflatten
+from audioml.representations.framed import Framed, dsp, fan, unflatten
 
 torch = LazyModule("torch")
 
@@ -22,6 +22,7 @@ class Stft(Framed):
     """
 
     masks = True
+    mixes = True  # `mask` takes several sources at once
 
     def __init__(self, *, window: int, hop: int, power: float, level: Literal["none", "clip"]) -> None:
         super().__init__(window=window, hop=hop)
@@ -54,8 +55,9 @@ class Stft(Framed):
         wave, state = dsp.overlap_add_step(self._synthesis(y), state, self.window, self.hop)
         return unflatten(wave, world), state
 
-    def mask(self, x: Any, emission: Any) -> Any:
-        """x [B, 2C, F, N] times one bounded complex mask per source: emission [B, 2·S·C, F, N] -> [B, 2·S·C, F, N].
+    def mask(self, x: Any, emission: Any, sources: int = 1) -> Any:
+        """x [B, 2·I·C, F, N] of I `sources` times one bounded complex mask for each of them and each of W output signals, emission
+        [B, 2·I·W, F, N]; summed over the sources -> [B, 2·W, F, N].
 
         The mask's magnitude is squashed by tanh (as in DCCRN, Hu et al. 2020, eq. 6) so that it cannot explode early; a silent
         network passes the input's phase (the mask is one plus the emission), which halves the time to learn.
@@ -64,11 +66,15 @@ class Stft(Framed):
         re = re + 1
         size = (re.square() + im.square() + 1e-8).sqrt()
         scale = torch.tanh(size) / size
-        a, b = x.chunk(2, 1)
-        copies = re.shape[1] // a.shape[1]
-        a, b = a.repeat(1, copies, 1, 1), b.repeat(1, copies, 1, 1)
+        a, b = (fan(half, sources, re.shape[1] // sources) for half in x.chunk(2, 1))
         re, im = re * scale, im * scale
-        return torch.cat([a * re - b * im, a * im + b * re], 1)
+        re, im = a * re - b * im, a * im + b * re
+        return torch.cat([re, im], 1) if sources == 1 else self._planes(self._mixed(re, im, sources))
+
+    def _mixed(self, re: Any, im: Any, sources: int) -> Any:
+        """Compressed spectra of I·W signals -> the compressed spectrum of their sums over the I sources, [B, W, F, N] complex."""
+        linear = dsp.expand(re, im, self.power).unflatten(1, (sources, -1)).sum(1)
+        return dsp.compress(linear, self.power)
 
     def ideal_mask(self, mixture: Any, target: Any) -> Any:
         """The target as the best complex mask of magnitude at most 1 leaves it: mixture [B, 2C, F, N], target [B, 2SC, F, N]."""
@@ -115,9 +121,12 @@ class StftMagnitude(Stft):
         return Seq(magnitude, frames.n), (phase, seq.x.shape[-1], seq.n)
 
     def decode(self, seq: Seq, side: Any, world: Wave | Stems) -> Seq:
-        """[B, S·C, F, N] and the phase of an input [B, C, F, N] -> the wave."""
+        """[B, S·C, F, N] and the phase of an input [B, C, F, N] -> the wave.
+
+        [B, I·S·C, F, N], one magnitude per output signal and source of the input: each takes its source's phase, then they add up.
+        """
         phase, samples, lengths = side
-        return self.wave(self._synthesis(self._with_phase(seq.x, phase)), samples, lengths, world)
+        return self.wave(self._synthesis(self._with_phase(seq.x, phase, self.signals(world))), samples, lengths, world)
 
     def encode_step(self, x: Any, state: Any, world: Wave) -> tuple[Any, Any, Any]:
         """[B, C, k·hop] -> [B, C, F, k], with the phase as side."""
@@ -128,11 +137,11 @@ class StftMagnitude(Stft):
 
     def decode_step(self, y: Any, side: Any, state: Any, world: Wave | Stems) -> tuple[Any, Any]:
         """[B, S·C, F, k] -> k·hop samples."""
-        return super().decode_step(self._with_phase(y, side[0]), None, state, world)
+        return super().decode_step(self._with_phase(y, side[0], self.signals(world)), None, state, world)
 
-    def mask(self, x: Any, emission: Any) -> Any:
-        """x [B, C, F, N] times a mask in (0, 1) per source."""
-        return x.repeat(1, emission.shape[1] // x.shape[1], 1, 1) * torch.sigmoid(emission)
+    def mask(self, x: Any, emission: Any, sources: int = 1) -> Any:
+        """x [B, I·C, F, N] of I `sources` times a mask in (0, 1) per source and output signal -> [B, I·W, F, N]; decode adds up."""
+        return fan(x, sources, emission.shape[1] // sources) * torch.sigmoid(emission)
 
     def ideal_mask(self, mixture: Any, target: Any) -> Any:
         """The target's magnitude as a mask in [0, 1] on the mixture leaves it (ideal ratio mask, truncated)."""
@@ -143,8 +152,8 @@ class StftMagnitude(Stft):
         magnitude = spectrum.abs()
         return magnitude, spectrum / magnitude.clamp(min=1e-12)
 
-    @staticmethod
-    def _with_phase(magnitude: Any, phase: Any) -> Any:
-        phase = phase.repeat(1, magnitude.shape[1] // phase.shape[1], 1, 1)
-        magnitude = magnitude.clamp(min=0)
-        return torch.cat([magnitude * phase.real, magnitude * phase.imag], 1)
+    def _with_phase(self, magnitude: Any, phase: Any, signals: int) -> Any:
+        """Magnitudes [B, I·W, F, N] on unit phases [B, I·C, F, N] -> planes [B, 2·W, F, N], summed over the I sources."""
+        sources = magnitude.shape[1] // signals
+        placed = magnitude.clamp(min=0) * fan(phase, sources, signals)
+        return self._planes(placed if sources == 1 else self._mixed(placed.real, placed.imag, sources))
