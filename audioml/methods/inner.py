@@ -108,36 +108,42 @@ class Inner(Method):
             reference, side = system.reference(inputs)
             z = system.inward(inputs, None, context)
             inner, _ = self.through(system, z)
-            return self.render(system, inner, reference.x.shape[-1], side, context)
+            return render(system, inner, reference.x.shape[-1], side, context)
         if ask is None:
             raise RequestError(f"method '{self.name}' makes '{output.port}' from nothing and must be told how long it should be")
         frames, side = blank(system, len(ask.n), int(ask.n.max()), ask.n)
         steps = -(-frames // system.network.ratio)
         z = self.prior(system, len(ask.n), steps)
-        return self.render(system, Seq(z, ask.n.new_full((len(ask.n),), steps)), frames, side, context)
-
-    def render(self, system: System, inner: Seq, frames: int, side: Any, context: Context | None) -> Batch:
-        """What the decoder makes of `inner`, as a wave."""
-        output = system.plan.output
-        emission = system.outward(inner, frames, context)
-        seq = Seq(fitted(emission.x, frames), emission.n)
-        return {output.port: output.representation.decode(seq, side, output.world)}
+        return render(system, Seq(z, ask.n.new_full((len(ask.n),), steps)), frames, side, context)
 
     # ---- for Coder (audioml/parts.py) --------------------------------------------------------------------------------------
-    def code(self, system: System, inputs: Batch) -> Seq:
-        """World input -> what lies in the bottleneck."""
-        raise NotImplementedError
+    def latents(self, system: System, inputs: Batch) -> Seq:
+        """World input -> the numbers in the bottleneck [B, D, M]."""
+        return system.inward(inputs)
 
-    def sound(self, system: System, inner: Any, samples: int) -> Any:
-        """What lies in the bottleneck -> the wave [B, C, samples]."""
-        return self._sound(system, inner, samples)
+    def sound(self, system: System, latents: Any, samples: int) -> Any:
+        """Numbers in the bottleneck [B, D, M] -> the wave [B, C, samples]."""
+        return sound(system, latents, samples)
 
-    def _sound(self, system: System, latents: torch.Tensor, samples: int) -> Any:
-        n = latents.new_full((len(latents),), samples).long()
-        frames, side = blank(system, len(latents), samples, n)
-        steps = n.new_full((len(latents),), latents.shape[-1])
-        made = self.render(system, Seq(latents, steps), frames, side, None)
-        return made[system.plan.output.port].x
+    def inside(self, system: System) -> dict[str, tuple[Any, str, str]]:
+        """What the bottleneck holds, for the record: {"group/name": (value, unit, better)}."""
+        return {}
+
+
+def render(system: System, latents: Seq, frames: int, side: Any, context: Context | None) -> Batch:
+    """What the decoder makes of `latents`, as a wave."""
+    output = system.plan.output
+    emission = system.outward(latents, frames, context)
+    seq = Seq(fitted(emission.x, frames), emission.n)
+    return {output.port: output.representation.decode(seq, side, output.world)}
+
+
+def sound(system: System, latents: torch.Tensor, samples: int) -> Any:
+    """Numbers in the bottleneck [B, D, M] -> the wave [B, C, samples], where the output needs nothing of an input."""
+    n = latents.new_full((len(latents),), samples).long()
+    frames, side = blank(system, len(latents), samples, n)
+    steps = n.new_full((len(latents),), latents.shape[-1])
+    return render(system, Seq(latents, steps), frames, side, None)[system.plan.output.port].x
 
 
 def fitted(x: Any, frames: int) -> Any:

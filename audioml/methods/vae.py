@@ -46,7 +46,16 @@ class Vae(Inner):
         like = next(system.parameters())
         return torch.randn(batch, system.network.latent, steps, device=like.device, dtype=like.dtype)
 
-    def code(self, system: System, inputs: Batch) -> Seq:
+    def latents(self, system: System, inputs: Batch) -> Seq:
         """The mean of the latents [B, D, M]."""
         z = system.inward(inputs)
         return Seq(system.extra.moments(z.x)[0], z.n)
+
+    def inside(self, system: System) -> dict[str, tuple[Any, str, str]]:
+        """KL over the last training batches: in all, per dimension on average, and how many dimensions carry something."""
+        kl = system.extra.per_dimension()
+        return {
+            "latents/kl": (float(kl.sum()), "nats", ""),
+            "latents/kl_per_dimension": (float(kl.mean()), "nats", ""),
+            "latents/active_dimensions": (int((kl > gaussian.ACTIVE).sum()), "", ""),
+        }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Batch, Seq, rate_of
 from audioml.lazy import LazyModule
-from audioml.methods.inner import Inner
+from audioml.methods.inner import Inner, sound
 from audioml.parts import Flow, Side
 
 if TYPE_CHECKING:
@@ -78,11 +78,31 @@ class Vq(Inner):
         found = system.extra(z.x, z.n, None if system.training else self.levels)
         return Seq(found.x, z.n), {"commitment": found.commitment}
 
-    def code(self, system: System, inputs: Batch) -> Seq:
-        """Codes [B, K, M]."""
+    def sound(self, system: System, latents: Any, samples: int) -> Any:
+        """Numbers in the bottleneck [B, D, M], quantised -> the wave."""
+        return sound(system, system.extra(latents, None, self.levels).x, samples)
+
+    def codes(self, system: System, inputs: Batch) -> Seq:
+        """World input -> codes [B, K, M]."""
         z = system.inward(inputs)
         return Seq(system.extra.encode(z.x, self.levels), z.n)
 
-    def sound(self, system: System, inner: Any, samples: int) -> Any:
+    def sound_of_codes(self, system: System, codes: Any, samples: int) -> Any:
         """Codes [B, k, M], k at most K -> the wave."""
-        return self._sound(system, system.extra.lookup(inner), samples)
+        return sound(system, system.extra.lookup(codes), samples)
+
+    def inside(self, system: System) -> dict[str, tuple[Any, str, str]]:
+        """The bit rate, and how evenly the codes are used (averages over the last training batches)."""
+        books, pace = system.extra, self.pace(system)
+        levels = self.levels or books.levels
+        perplexity, used = books.perplexity()[:levels], books.used()[:levels]
+        found: dict[str, tuple[Any, str, str]] = {
+            "codes/kbps": (levels * math.log2(books.size) * float(pace) / 1000, "kbit/s", "low"),
+            "codes/entropy_kbps": (sum(math.log2(p) for p in perplexity) * float(pace) / 1000, "kbit/s", "low"),
+            "codes/perplexity": (sum(perplexity) / levels, "", "high"),
+            "codes/used": (min(used), "", "high"),
+            "codes/books": (levels, "", ""),
+            "codes/size": (books.size, "", ""),
+            "codes/rate": (str(pace), "Hz", ""),
+        }
+        return found | {f"codes/perplexity_{k + 1}": (p, "", "high") for k, p in enumerate(perplexity)}

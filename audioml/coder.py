@@ -1,0 +1,75 @@
+"""A finished run as a Coder: audio to what lies in its bottleneck, and back.  Representations with a `run` setting use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audioml.errors import RequestError
+from audioml.kinds import Seq
+from audioml.parts import Coder
+from audioml.runfolder import finished
+
+if TYPE_CHECKING:
+    from audioml.system import System
+
+
+class RunCoder(Coder):
+    """The trained system, frozen and in eval mode; it moves to the device of what it is given."""
+
+    def __init__(self, system: System, run: str) -> None:
+        self.system, self.run = system.eval().requires_grad_(False), run
+        self.method: Any = system.plan.method
+        ((self.port, _),) = system.plan.inputs.items()
+
+    def encode(self, wave: Any) -> Any:
+        """[B, C, T] -> codes [B, K, M] int64.  Raises RequestError where the run has no code books."""
+        if not hasattr(self.method, "codes"):
+            raise RequestError(f"{self.run} has no code books: method '{self.method.name}' makes none, a run of method=vq does")
+        return self._inward(self.method.codes, wave)
+
+    def decode(self, inner: Any, samples: int) -> Any:
+        """Codes [B, k, M] -> [B, C, samples]."""
+        import torch
+
+        with torch.no_grad():
+            return self._at(inner).method.sound_of_codes(self.system, inner, samples)
+
+    def latents(self, wave: Any) -> Any:
+        """[B, C, T] -> numbers [B, D, M]: of the bottleneck, or what the method says it learns."""
+        if not hasattr(self.method, "latents") and not hasattr(self.system.network, "encode"):
+            raise RequestError(f"{self.run} has no bottleneck: neither its model nor its method '{self.method.name}' has one")
+        get = getattr(self.method, "latents", lambda system, inputs: system.inward(inputs))
+        return self._inward(get, wave)
+
+    def sound(self, latents: Any, samples: int) -> Any:
+        """Numbers [B, D, M] -> [B, C, samples], differentiable.  Raises RequestError where nothing leads back."""
+        from audioml.methods.inner import sound
+
+        if not hasattr(self.system.network, "decode"):
+            raise RequestError(f"{self.run} has no bottleneck: nothing leads from its numbers back to sound")
+        return getattr(self._at(latents).method, "sound", sound)(self.system, latents, samples)
+
+    def _inward(self, get: Any, wave: Any) -> Any:
+        import torch
+
+        n = torch.full((len(wave),), wave.shape[-1], device=wave.device)
+        with torch.no_grad():
+            return get(self._at(wave).system, {self.port: Seq(wave, n)}).x
+
+    def _at(self, x: Any) -> RunCoder:
+        self.system.to(x.device)
+        return self
+
+
+def load_coder(run: str) -> RunCoder:
+    """The coder of a run's folder.  Raises RequestError for a folder that is none, or a run with other inputs than one of audio."""
+    from audioml.predict import load
+
+    found = finished(Path(run))
+    if not found.plan.method.trains:
+        raise RequestError(f"{run} holds no trained system: method '{found.plan.method.name}' learns nothing")
+    families = [s.world.family for s in found.plan.inputs.values()]
+    if families != ["audio"]:
+        raise RequestError(f"{run} cannot code audio alone: its inputs are {', '.join(found.plan.inputs) or 'none'}")
+    return RunCoder(load(found), run)
