@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from audioml.data.prefetch import prefetch
-from audioml.kinds import Batch, Label, Seq, Text, World
+from audioml.kinds import Batch, Label, Notes, Phones, Seq, Tags, Text, World
 from audioml.parts import Clip, Prepared
 
 
@@ -60,15 +60,6 @@ class DataModule(pl.LightningDataModule):
     def clips(self, split: str) -> Iterator[Clip]:
         """The fixed items of `split`, in order."""
         return (self.prepared.clip(split, i) for i in range(self.prepared.size(split)))
-
-    def example(self, port: str) -> Seq:
-        """One training item of `port`, as a batch of one."""
-        return self.example_batch(1)[port]
-
-    def example_batch(self, items: int) -> Batch:
-        """`items` training items (of step 0)."""
-        made = self.prepared.train_batch(0, items, self.seconds, self.seed)
-        return {port: as_seq(*made[port]) for port in self.ports}
 
 
 class TrainLoader:
@@ -121,15 +112,13 @@ class ClipLoader:
     def groups(self) -> list[range]:
         """Neighbouring clips that go into one batch: at most `batch_size`, and no more audio than `valid_seconds`."""
         if self._groups is None:
-            rates = [rate for world in self.data.ports.values() if (rate := getattr(world, "rate", None))]
-            budget = self.data.valid_seconds * max(rates, default=1)
-            self._groups, first, longest = [], 0, 0
+            self._groups, first, longest = [], 0, 0.0
             for i, clip in enumerate(self.data.clips(self.split)):
-                length = max((x.shape[-1] for x in clip.ports.values() if isinstance(x, np.ndarray)), default=1)
-                full = i - first >= self.data.batch_size or max(longest, length) * (i + 1 - first) > budget
+                length = max((seconds_of(clip.ports[p], world) for p, world in self.data.ports.items()), default=0.0)
+                full = i - first >= self.data.batch_size or max(longest, length) * (i + 1 - first) > self.data.valid_seconds
                 if full and i > first:
                     self._groups.append(range(first, i))
-                    first, longest = i, 0
+                    first, longest = i, 0.0
                 longest = max(longest, length)
             self._groups.append(range(first, self.data.prepared.size(self.split)))
         return self._groups
@@ -139,22 +128,31 @@ class ClipLoader:
         return collate(clips, self.data.ports)
 
 
+def seconds_of(value: Any, world: World) -> float:
+    """How long an item lasts, as far as its kind says."""
+    rate = getattr(world, "rate", None)
+    if rate:
+        return value.shape[-1] / rate
+    return float(value[:2].max(initial=0.0)) if isinstance(world, Notes | Phones) else 0.0
+
+
 def collate(clips: list[Clip], ports: Mapping[str, World]) -> Batch:
-    """Clips -> one batch, audio zero-padded at the end, with the valid steps of each."""
+    """Clips -> one batch, zero-padded on the last axis, with the valid steps of each."""
     return {port: _JOIN.get(type(world), _pad)([clip.ports[port] for clip in clips]) for port, world in ports.items()}
 
 
-def _pad(waves: list[np.ndarray]) -> Seq:
-    n = [wave.shape[-1] for wave in waves]
-    out = np.zeros((len(waves), *waves[0].shape[:-1], max(n)), np.float32)
-    for row, wave in zip(out, waves, strict=True):
-        row[..., : wave.shape[-1]] = wave
+def _pad(items: list[np.ndarray]) -> Seq:
+    n = [item.shape[-1] for item in items]
+    out = np.zeros((len(items), *items[0].shape[:-1], max(1, *n)), np.float32)
+    for row, item in zip(out, items, strict=True):
+        row[..., : item.shape[-1]] = item
     return as_seq(out, np.asarray(n))
 
 
 _JOIN = {
     Text: lambda texts: as_seq(texts, np.asarray([len(text) for text in texts])),
     Label: lambda labels: as_seq(np.asarray(labels, np.int64), np.ones(len(labels))),
+    Tags: lambda tags: as_seq(np.asarray(tags, np.float32), np.ones(len(tags))),
 }
 
 

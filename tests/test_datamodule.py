@@ -71,8 +71,6 @@ def test_kinds_and_shapes(tmp_path: Path) -> None:
     batch = data.batch(0)
     assert isinstance(batch["text"].x, list)
     assert batch["text"].n.tolist() == [len(text) for text in batch["text"].x]
-    assert data.example("audio").x.shape[0] == 1
-    assert len(data.example_batch(3)["text"].x) == 3
     assert set(
         DataModule(data.prepared, {"audio": data.ports["audio"]}, batch_size=1, seconds=1, steps_per_epoch=1, seed=0).batch(0)
     ) == {"audio"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from audioml.data.cache import open_tape
+from audioml.data.crop import View, cut, padded, parted, whole
 from audioml.data.draw import (
     Window,
     decibels,
@@ -21,12 +21,12 @@ from audioml.data.draw import (
     whole_window,
 )
 from audioml.data.ports import Binding
-from audioml.data.rows import Rows, lay_out
-from audioml.data.table import Table
+from audioml.data.rows import Rows
 from audioml.data.tape import Tape
-from audioml.errors import RunError
-from audioml.kinds import Label, Stems, Text, World
+from audioml.errors import RequestError
+from audioml.kinds import Curve, Label, Notes, Stems, Tags, Text, World
 from audioml.parts import Clip, Prepared
+from audioml.statistics import gather
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,16 @@ class Augment:
 
     `gain_db` ± range of a random gain; `speed` ± range of a random resampling (pitch moves too); `remix` share of
     items put together anew from parts of different rows; `snr` [low, high] dB at which remixed noise is added.
+    `window` s of every training item, where the run's own length is not to be taken; `prompt` the share of a score that is
+    given as its beginning, or [low, high] drawn for each training item (evaluation takes low).
     """
 
     gain_db: float
     speed: float
     remix: float
     snr: Sequence[float]
+    window: float | None = None
+    prompt: float | Sequence[float] = 0.0
 
 
 class Clips(Prepared):
@@ -62,9 +66,13 @@ class Clips(Prepared):
         self.augment, self.report = augment, report
         self.whole = any(isinstance(world, Text) for world in worlds.values())
         self.stems = next((port for port, world in worlds.items() if isinstance(world, Stems)), None)
+        self._only_audio = not binding.values and not binding.sides
         audio = list(binding.audio)
         pairs = self.stems is None and len(audio) == 2
-        self._remix = self._remix_stems if self.stems else self._remix_pair if pairs else None
+        remix = self._remix_stems if self.stems and len(audio) == 2 else self._remix_pair if pairs else None
+        self._remix = remix if self._only_audio else None
+        if augment.speed and any(isinstance(world, Notes | Curve) for world in worlds.values()):
+            raise RequestError("data.speed changes the pitch, which these data state (notes or curves): set data.speed=0")
         self.statistics = self._statistics()
         self.fingerprint = self._fingerprint()
 
@@ -73,24 +81,38 @@ class Clips(Prepared):
         return len(self.splits[split].names)
 
     def train_batch(self, step: int, items: int, seconds: float | None, seed: int) -> dict[str, tuple[Any, Any]]:
-        """Port -> ([B, C, T] | [B, S, C, T] float32, or list of str, or [B] int64; valid steps [B]).  Pure in (seed, step)."""
-        rows, rng = self.splits["train"], np.random.default_rng([seed, step])
-        index = rows_for(seed, step, items, len(rows.names))
+        """Port -> ([B, C, T] | [B, S, C, T] float32, or as kinds.py has it, or list of str; valid steps [B]).  Pure in
+        (seed, step)."""
+        index = rows_for(seed, step, items, self.size("train"))
+        return self.draw(np.random.default_rng([seed, step]), index, seconds)
+
+    def draw(self, rng: np.random.Generator, index: np.ndarray, seconds: float | None) -> dict[str, tuple[Any, Any]]:
+        """A training batch of the rows `index`."""
+        rows, items, rate = self.splits["train"], len(index), self.tape.rate
         length = rows.length[index]
         fast = self._speed(rng, items)
-        if seconds is None or self.whole:
+        seconds = self.augment.window or seconds
+        crops = seconds is not None and not self.whole
+        if not crops:
             window = whole_window(length)
             steps = int(np.floor(length / fast).max())
         else:
-            steps = max(1, round(seconds * self.tape.rate))
+            steps = max(1, round(seconds * rate))
             window = random_window(rng, length, np.ceil(steps * fast).astype(np.int64))
+            window = window if rows.files else self._on_grid(window, length, steps)
         audio = {port: self._read(files[index], window, steps, fast) for port, files in rows.files.items()}
         n = np.minimum(np.floor(window.n / fast).astype(np.int64), steps)
         if self._remix and self.augment.remix:
             audio = self._remix(rng, audio, index, steps, n)
         self._gain(rng, audio, items)
-        batch = {port: (x, n) for port, x in self._shaped(audio).items()}
-        return batch | {port: self._value(port, [values[i] for i in index]) for port, values in rows.values.items()}
+        batch: dict[str, tuple[Any, Any]] = {port: (x, n) for port, x in self._shaped(audio).items()}
+        for port, values in rows.values.items():
+            batch[port] = self._value(port, [values[i] for i in index])
+        if rows.sides:
+            stop = (window.start + window.valid) / rate if crops else np.full(items, np.inf)
+            spans = np.stack([window.start / rate, stop, window.offset / fast / rate, fast, n / rate], 1).tolist()
+            batch |= self._sided(rng, index, [View(*span) for span in spans])
+        return batch
 
     def clip(self, split: str, index: int) -> Clip:
         """Row `index` of `split`, whole."""
@@ -98,8 +120,36 @@ class Clips(Prepared):
         window = whole_window(rows.length[[index]])
         one = np.ones(1)
         audio = {port: self._read(files[[index]], window, int(rows.length[index]), one) for port, files in rows.files.items()}
-        ports = {port: x[0] for port, x in self._shaped(audio).items()}
-        return Clip(rows.names[index], ports | {port: values[index] for port, values in rows.values.items()})
+        ports: dict[str, Any] = {port: x[0] for port, x in self._shaped(audio).items()}
+        ports |= {port: values[index] for port, values in rows.values.items()}
+        view = whole(float(rows.length[index] / self.tape.rate))
+        sides = {port: cut(x[index], view, self.worlds[port]) for port, x in rows.sides.items()}
+        return Clip(rows.names[index], ports | self._with_prompt(sides, low_of(self.augment.prompt), view.length))
+
+    def _sided(self, rng: np.random.Generator, index: np.ndarray, views: list[View]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Side information of the rows `index`, as far as their windows show it."""
+        rows, low, high = self.splits["train"], low_of(self.augment.prompt), high_of(self.augment.prompt)
+        shares = rng.uniform(low, high, len(views)) if self.binding.cut else np.zeros(len(views))
+        items = []
+        for i, view, share in zip(index, views, shares, strict=True):
+            sides = {port: cut(x[i], view, self.worlds[port]) for port, x in rows.sides.items()}
+            items.append(self._with_prompt(sides, float(share), view.length))
+        return {port: padded([item[port] for item in items]) for port in items[0]}
+
+    def _with_prompt(self, sides: dict[str, np.ndarray], share: float, seconds: float) -> dict[str, np.ndarray]:
+        if self.binding.cut is None:
+            return sides
+        prompt, score = self.binding.cut
+        first, rest = parted(sides[score], share, seconds, self.worlds[score].step)  # type: ignore[union-attr]
+        return {**sides, prompt: first, score: rest}
+
+    def _on_grid(self, window: Window, length: np.ndarray, steps: int) -> Window:
+        """Windows of scores begin and end on the scores' grid, and a short score lies at the window's beginning."""
+        grid = next((w.step for w in self.worlds.values() if isinstance(w, Notes) and w.step), 1 / self.tape.rate)
+        unit = grid * self.tape.rate
+        start = np.round(np.floor(window.start / unit + 1e-6) * unit).astype(np.int64)
+        most = max(1, round(np.floor(steps / unit + 1e-6) * unit))
+        return Window(start, np.zeros_like(start), np.minimum(length - start, most))
 
     def _read(self, files: np.ndarray, window: Window, steps: int, fast: np.ndarray) -> np.ndarray:
         """File ids [B, S] -> [B, S, C, steps]."""
@@ -172,70 +222,36 @@ class Clips(Prepared):
     def _value(self, port: str, values: list[Any]) -> tuple[Any, np.ndarray]:
         if isinstance(self.worlds[port], Label):
             return np.asarray(values, np.int64), np.ones(len(values), np.int64)
+        if isinstance(self.worlds[port], Tags):
+            return np.stack(values), np.ones(len(values), np.int64)
         return values, np.asarray([len(value) for value in values], np.int64)
 
     def _statistics(self) -> dict[str, Any]:
-        labels = [port for port, world in self.worlds.items() if isinstance(world, Label)]
-        return {port: {"majority": int(np.bincount(self.splits["train"].values[port]).argmax())} for port in labels}
+        rows = self.splits["train"]
+        views = [whole(n) for n in (rows.length / self.tape.rate).tolist()]
+        sides = {p: [cut(x, view, self.worlds[p]) for x, view in zip(xs, views, strict=True)] for p, xs in rows.sides.items()}
+        return {port: gather(self.worlds[port], values) for port, values in {**rows.values, **sides}.items()}
 
     def _fingerprint(self) -> str:
         """Hash of the decoded samples, the rows of each split and their values: equal data, equal fingerprint."""
         rows = {
-            split: [{p: f.tolist() for p, f in r.files.items()}, {p: list(v) for p, v in r.values.items()}]
+            split: [{p: f.tolist() for p, f in r.files.items()}, {p: plain(v) for p, v in {**r.values, **r.sides}.items()}]
             for split, r in self.splits.items()
         }
         text = json.dumps([self.tape.fingerprint(), rows, {p: repr(w) for p, w in self.worlds.items()}], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def prepare_clips(
-    table: Table,
-    binding: Binding,
-    worlds: Mapping[str, World],
-    deal: Callable[[Sequence[bool]], tuple[list[str | None], str]],
-    *,
-    rate: int,
-    channels: int,
-    cache: str | None,
-    max_bad: float,
-    text: str,
-    augment: Augment,
-) -> Clips:
-    """Decode (once) what `binding` needs of `table` and lay the usable rows out by split.
-
-    `deal` gives the splits of the rows it is told to use, and how they were made; it is asked again, without the unusable
-    rows, when these were all that a split had.  Raises RunError when more than `max_bad` of the recordings are unusable,
-    or none is left in a split.
-    """
-    splits, note = deal([True] * len(table.rows))
-    columns = list(dict.fromkeys(c for cs in binding.audio.values() for c in cs))
-    keys = sorted({row[c] for row, split in zip(table.rows, splits, strict=True) if split for c in columns if row.get(c)})
-    sources = [table.source(key) for key in keys]
-    tape = open_tape(sources, where=table.where, root=str(table.root), rate=rate, channels=channels, cache=cache)
-    too_many_bad(tape, len(keys), max_bad, table.where)
-    number = {key: i for i, key in enumerate(keys)}
-    made, dropped, usable = lay_out(table, binding, worlds, splits, number, tape, text)
-    if not all(rows.names for rows in made.values()):
-        again, same = deal(usable)
-        if same == note:  # what the data itself calls valid or test is never replaced
-            made, more, _ = lay_out(table, binding, worlds, again, number, tape, text)
-            dropped += more
-    empty = [split for split, rows in made.items() if not rows.names]
-    if empty:
-        raise RunError(f"{table.where} has no usable clip left for {' and '.join(empty)} after leaving out the bad ones")
-    report = {
-        "skipped": [*tape.skipped, *dropped],
-        "splits": note,
-        "rows": {split: len(rows.names) for split, rows in made.items()},
-    }
-    return Clips(tape, worlds, made, binding, augment, report)
+def plain(values: Sequence[Any]) -> list[Any]:
+    """Values that JSON can hold; arrays by their hash."""
+    return [hashlib.blake2b(v.tobytes(), digest_size=16).hexdigest() if isinstance(v, np.ndarray) else v for v in values]
 
 
-def too_many_bad(tape: Tape, count: int, max_bad: float, where: str) -> None:
-    """RunError when more than `max_bad` of `count` recordings could not be used, or all of them."""
-    bad = tape.skipped
-    if len(bad) > max_bad * count or len(bad) == count:
-        some = "; ".join(f"{b['file']}: {b['reason']}" for b in bad[:3]) + (" …" if len(bad) > 3 else "")
-        raise RunError(
-            f"{len(bad)} of {count} recordings of {where} cannot be used ({some}); data.max_bad={max_bad:g} allows {max_bad:.0%}"
-        )
+def low_of(setting: float | Sequence[float]) -> float:
+    """The number, or the lower of two."""
+    return float(setting) if isinstance(setting, int | float) else float(setting[0])
+
+
+def high_of(setting: float | Sequence[float]) -> float:
+    """The number, or the higher of two."""
+    return float(setting) if isinstance(setting, int | float) else float(setting[-1])

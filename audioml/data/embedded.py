@@ -80,7 +80,7 @@ class Embedded(Corpus):
         view = self._view(task)
         if isinstance(view, str):
             plain = {"columns": {}, "name_pattern": None, "split_column": "split", "fold_column": None}
-            folds = {"test_fold": None, "valid_fold": None, "text": "raw"}
+            folds = {"test_fold": None, "valid_fold": None, "text": "raw", "window": None, "prompt": 0.0}
             return Folder(path=str(root / view), **plain, **folds, **self.augment, **self.common)  # type: ignore[arg-type]
         sources = {name: str(root / folder) for name, folder in view.items()}
         return Mix(sources=sources, groups={}, **self.mixing, **self.common)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from audioml.data.derived import complete, derive
 from audioml.data.ports import Binding, bind_ports, fill
 from audioml.data.splits import assign
 from audioml.data.table import MIXES, Table, read_table, with_pattern
@@ -18,9 +19,11 @@ class Folder(Corpus):
 
     `path` the folder; `rate` Hz and `channels` of everything it gives; `cache` where decoded audio lies;
     `columns` {port: column} where the names do not say it; `name_pattern` named groups of file names as further columns;
-    `split_column`, or `fold_column` with `test_fold` and `valid_fold`; `text` "raw" or "words" (lower case, no
-    punctuation); `gain_db`, `speed`, `remix`, `snr` augment the training crops; `max_bad` the share of unusable files
-    that is borne.  RequestError for a request the folder cannot meet, RunError where too much of it is unusable.
+    `split_column`, or `fold_column` with `test_fold` and `valid_fold` (one or several); `text` "raw" or "words" (lower
+    case, no punctuation); `window` s of every training item, whatever the preset says; `prompt` the share of a score that
+    is given ([low, high]: drawn in training, low in evaluation); `gain_db`, `speed`, `remix`, `snr` augment the training
+    crops; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot meet,
+    RunError where too much of it is unusable.
     """
 
     def __init__(
@@ -34,9 +37,11 @@ class Folder(Corpus):
         name_pattern: str | None,
         split_column: str,
         fold_column: str | None,
-        test_fold: str | int | None,
-        valid_fold: str | int | None,
+        test_fold: str | int | list | None,
+        valid_fold: str | int | list | None,
         text: Literal["raw", "words"],
+        window: float | None,
+        prompt: float | list[float],
         gain_db: float,
         speed: float,
         remix: float,
@@ -51,24 +56,25 @@ class Folder(Corpus):
             "test_fold": test_fold,
             "valid_fold": valid_fold,
         }
-        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr)}
-        check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr)
+        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "window": window, "prompt": prompt}
+        check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr, window=window, prompt=prompt)
 
     def provides(self, task: Task) -> dict[str, World]:
         """Port -> world kind, from names and metadata alone."""
         table, binding = self._bound(task)
         self._splits(table)
-        return fill(binding, table.rows, self.text)
+        return complete(task, self._worlds(table, binding))
 
     def prepare(self, task: Task) -> Prepared:
         """Decode into the cache (once) and split."""
-        from audioml.data.clips import Augment, prepare_clips
+        from audioml.data.preparing import Augment, prepare_clips
 
         table, binding = self._bound(task)
-        return prepare_clips(
+        held = self._worlds(table, binding)
+        clips = prepare_clips(
             table,
             binding,
-            fill(binding, table.rows, self.text),
+            held,
             lambda use: self._splits(table, use),
             rate=self.rate,
             channels=self.channels,
@@ -77,6 +83,11 @@ class Folder(Corpus):
             text=self.text,
             augment=Augment(**self.augment),
         )
+        return derive(task, clips, complete(task, held), held)
+
+    def _worlds(self, table: Table, binding: Binding) -> dict[str, World]:
+        """What the data hold; a set that knows its own facts beforehand states them here."""
+        return fill(binding, table, self.text, self.cache)
 
     def table(self, task: Task) -> Table:
         """The rows, before anything is decoded."""
@@ -87,8 +98,7 @@ class Folder(Corpus):
 
     def _bound(self, task: Task) -> tuple[Table, Binding]:
         table = self.table(task)
-        bound = bind_ports(task, table.columns, self.columns, table.where, rate=self.rate, channels=self.channels)
-        return table, bound
+        return table, bind_ports(task, table, self.columns, rate=self.rate, channels=self.channels)
 
     def _splits(self, table: Table, use: Sequence[bool] | None = None) -> tuple[list[str | None], str]:
         """A split for every row that may be used, None for the others."""
@@ -114,6 +124,10 @@ def _range(pair: object) -> bool:
     return len(pair) == 2 and pair[0] <= pair[1]  # type: ignore[arg-type, index]
 
 
+def _shares(values: list) -> bool:
+    return 1 <= len(values) <= 2 and all(0 <= v < 1 for v in values) and values == sorted(values)
+
+
 _RANGES = {
     "rate": (lambda v: 1000 <= v <= 384000, "between 1000 and 384000 Hz"),
     "channels": (lambda v: 1 <= v <= 64, "1 (mono) or the number of channels of the files"),
@@ -122,6 +136,8 @@ _RANGES = {
     "remix": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
     "snr": (_range, "[low, high] in dB"),
     "level_db": (_range, "[low, high] in dB"),
+    "window": (lambda v: v is None or v > 0, "more than 0 s, or null"),
+    "prompt": (lambda v: _shares(v if isinstance(v, list) else [v]), "a share in [0, 1), or [low, high] of such shares"),
     "seconds": (lambda v: v > 0, "more than 0"),
     "valid_items": (lambda v: v >= 1, "at least 1"),
     "test_items": (lambda v: v >= 1, "at least 1"),

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from audioml.data.folder import Folder, check
 from audioml.data.splits import split_named
-from audioml.data.table import SUFFIX, Source, Table, with_pattern
+from audioml.data.table import SUFFIX, Source, Table, cell_text, with_pattern
 from audioml.errors import RequestError, RunError
 from audioml.parts import Task
 
@@ -46,9 +46,11 @@ class Hub(Folder):
         name_pattern: str | None,
         split_column: str,
         fold_column: str | None,
-        test_fold: str | int | None,
-        valid_fold: str | int | None,
+        test_fold: str | int | list | None,
+        valid_fold: str | int | list | None,
         text: Literal["raw", "words"],
+        window: float | None,
+        prompt: float | list[float],
         gain_db: float,
         speed: float,
         remix: float,
@@ -67,6 +69,8 @@ class Hub(Folder):
             test_fold=test_fold,
             valid_fold=valid_fold,
             text=text,
+            window=window,
+            prompt=prompt,
             gain_db=gain_db,
             speed=speed,
             remix=remix,
@@ -206,7 +210,7 @@ def _row(cells: Mapping[str, Any], features: Mapping[str, Any], split: str) -> d
     row = {}
     for name, value in cells.items():
         named = getattr(features.get(name), "int2str", None)
-        row[name] = "" if value is None else str(named(value)) if named and value >= 0 else str(value)
+        row[name] = cell_text(named(value) if named and value >= 0 else value)
     return row if "split" in row else row | {"split": split}
 
 

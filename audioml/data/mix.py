@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from audioml.data.derived import complete, derive
 from audioml.data.folder import check
 from audioml.data.pool import Pool, read_pool
 from audioml.data.table import Table
@@ -53,7 +54,7 @@ class Mix(Corpus):
         """Port -> world kind; looks at file names and metadata only."""
         worlds = self._worlds(task)
         self.pools()
-        return worlds
+        return complete(task, worlds)
 
     def prepare(self, task: Task) -> Prepared:
         """Decode each folder into the cache (once)."""
@@ -61,8 +62,9 @@ class Mix(Corpus):
 
         worlds, pools = self._worlds(task), self.pools()
         tapes = [self._tape(pool) for pool in pools]
-        recipe = Recipe(self.level_db, self.snr, self.seconds, self.items, self._target(task))
-        return Mixed(pools, tapes, worlds, recipe)
+        target = None if any(isinstance(world, Stems) for world in worlds.values()) else list(self.sources).index(self.target)
+        recipe = Recipe(self.level_db, self.snr, self.seconds, self.items, target)
+        return derive(task, Mixed(pools, tapes, worlds, recipe), complete(task, worlds), worlds)
 
     def pools(self) -> list[Pool]:
         """The files of every source, split.  RequestError for a folder that is missing or empty."""
@@ -76,29 +78,24 @@ class Mix(Corpus):
             raise RequestError(
                 f"data=mix needs two or more folders, data.sources.NAME=DIR; it has {', '.join(self.sources) or 'none'}"
             )
-        kinds = [type(world) for world in (*task.inputs.values(), *task.outputs.values())]
-        if kinds not in ([Wave, Stems], [Wave, Wave]):
+        raw = task.raw()
+        ports = {**raw.inputs, **raw.outputs}
+        kinds = sorted(type(world).__name__ for world in ports.values())
+        if kinds not in (["Stems", "Wave"], ["Stems"], ["Wave", "Wave"]):
             raise RequestError(
-                f"data=mix makes mixtures for tasks from one Wave to Stems or to a Wave (separation, enhancement), "
+                f"data=mix makes mixtures for tasks between one Wave and Stems or another Wave (separation, mixing, enhancement), "
                 f"not for '{task.name}'; data=folder and data=hub read recordings with their labels and texts"
             )
-        (mix,), (out,) = task.inputs, task.outputs
-        wave = Wave(self.channels, self.rate)
-        if kinds[1] is Stems:
-            return {mix: wave, out: Stems(tuple(self.sources), self.channels, self.rate)}
-        if self.target not in self.sources:
+        wave, stems = Wave(self.channels, self.rate), Stems(tuple(self.sources), self.channels, self.rate)
+        if "Stems" not in kinds and self.target not in self.sources:
             raise RequestError(
                 f"data.target={self.target} is not among the sources {', '.join(self.sources)}; it names the one to keep"
             )
-        return {mix: wave, out: wave}
-
-    def _target(self, task: Task) -> int | None:
-        (world,) = task.outputs.values()
-        return None if isinstance(world, Stems) else list(self.sources).index(self.target)
+        return {port: stems if isinstance(world, Stems) else wave for port, world in ports.items()}
 
     def _tape(self, pool: Pool) -> Tape:
         from audioml.data.cache import open_tape
-        from audioml.data.clips import too_many_bad
+        from audioml.data.preparing import too_many_bad
 
         where = f"source '{pool.name}' ({pool.root})"
         table = Table(where, (), (), pool.root)

@@ -15,7 +15,7 @@ from audioml.data.pool import Pool
 from audioml.data.splits import SPLITS
 from audioml.data.tape import Tape
 from audioml.errors import RunError
-from audioml.kinds import World
+from audioml.kinds import Stems, World
 from audioml.parts import Clip, Prepared
 
 _FIXED = 20_011  # the seed of the fixed mixtures: theirs alone, so that every run is judged on the same ones
@@ -39,7 +39,8 @@ class Mixed(Prepared):
     def __init__(self, pools: Sequence[Pool], tapes: Sequence[Tape], worlds: Mapping[str, World], recipe: Recipe) -> None:
         self.tapes, self.recipe = list(tapes), recipe
         self.pools = pools = [_dealt(pool, tape) for pool, tape in zip(pools, tapes, strict=True)]
-        self.mix, self.out = worlds
+        self.out = next((port for port, world in worlds.items() if isinstance(world, Stems)), list(worlds)[-1])
+        self.mix = next((port for port in worlds if port != self.out), None)  # None: nobody asks for the sum of the stems
         self.rate, self.channels = tapes[0].rate, tapes[0].channels
         self.rows = {split: [_usable(p, t, split) for p, t in zip(pools, tapes, strict=True)] for split in SPLITS}
         self._group = [np.asarray([_number(p, g) for g in p.groups], np.uint64) for p in pools]
@@ -95,7 +96,7 @@ class Mixed(Prepared):
             window, rms = loud_window(rng, tape, file, steps)
             gain = decibels(rng, *self.recipe.level_db, len(file)) / rms
             stems[:, s] = tape.gather(file, window.start, steps, offset=window.offset, valid=window.valid, gain=gain)
-        return {self.mix: _sum(stems), self.out: stems}
+        return {self.out: stems} if self.mix is None else {self.mix: _sum(stems), self.out: stems}
 
     def _in_noise(self, rng: np.random.Generator, files: list[np.ndarray], steps: int) -> dict[str, np.ndarray]:
         target = self.recipe.target

@@ -91,22 +91,29 @@ def by_fold(
     names: Sequence[str],
     *,
     column: str,
-    test_fold: str | int | None,
-    valid_fold: str | int | None,
+    test_fold: str | int | Sequence[str | int] | None,
+    valid_fold: str | int | Sequence[str | int] | None,
     where: str,
 ) -> tuple[list[str | None], str]:
-    """The rows of `test_fold` are the test split, those of `valid_fold` the valid split, the rest train.
+    """The rows of `test_fold` (one value or several) are the test split, those of `valid_fold` the valid split, the rest train.
 
     Without a `valid_fold` a tenth of the training groups (of the clips, where groups are few) is held out.
     """
     there = sorted(set(folds))
-    for key, value in (("test_fold", test_fold), ("valid_fold", valid_fold)):
-        if value is not None and str(value) not in there:
-            raise RequestError(f"data.{key}={value} is not in column '{column}' of {where}; its values are {_some(there)}")
+    chosen: dict[str, str] = {}
+    for split, value in (("valid", valid_fold), ("test", test_fold)):
+        for one in _listed(value):
+            if one not in there:
+                raise RequestError(f"data.{split}_fold={one} is not in column '{column}' of {where}; its values are {_some(there)}")
+            chosen[one] = split
     if test_fold is None:
         raise RequestError(f"data.fold_column={column} needs data.test_fold; the values of the column are {_some(there)}")
-    chosen = {str(valid_fold): "valid", str(test_fold): "test"}
     return carve([chosen.get(fold, "train") for fold in folds], groups, names, where)
+
+
+def _listed(value: str | int | Sequence[str | int] | None) -> list[str]:
+    """One fold or several, as words."""
+    return [] if value is None else [str(value)] if isinstance(value, str | int) else [str(v) for v in value]
 
 
 def assign(
@@ -116,8 +123,8 @@ def assign(
     *,
     split_column: str,
     fold_column: str | None,
-    test_fold: str | int | None,
-    valid_fold: str | int | None,
+    test_fold: str | int | Sequence[str | int] | None,
+    valid_fold: str | int | Sequence[str | int] | None,
     where: str,
 ) -> tuple[list[str | None], str]:
     """One split per row (None: in none of them), and a note that says how they were made.
@@ -131,7 +138,7 @@ def assign(
         _need(fold_column, columns, "fold_column", where)
         folds = [row.get(fold_column, "") for row in rows]
         splits, note = by_fold(folds, groups, names, column=fold_column, test_fold=test_fold, valid_fold=valid_fold, where=where)
-        note = f"test is {fold_column}={test_fold}" + (f"; {note}" if note else "")
+        note = f"test is {fold_column}={' or '.join(_listed(test_fold))}" + (f"; {note}" if note else "")
     elif test_fold is not None or valid_fold is not None:
         raise RequestError(f"data.test_fold and data.valid_fold need data.fold_column; the columns are {_some(columns)}")
     else:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -21,6 +22,7 @@ EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff",
 MIXES = ("mix", "mixture")
 SUFFIX = "_file_name"
 METADATA = ("metadata.csv", "metadata.jsonl")
+SIDES = (".csv", ".tsv", ".json", ".mid", ".midi", ".txt", ".lab")  # files that say something about a recording
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class Table:
     columns: tuple[str, ...]
     root: Path
 
+    @cached_property
+    def sides(self) -> tuple[str, ...]:
+        """The columns whose cells name files such as notes and beats, or hold JSON; ``file_name`` may be one (scores)."""
+        return tuple(column for column in self.columns if is_side(row.get(column, "") for row in self.rows))
+
+    @cached_property
+    def audio(self) -> tuple[str, ...]:
+        """``file_name`` and the columns ``*_file_name``, as far as they name recordings."""
+        own = [c for c in self.columns if c == "file_name" or c.endswith(SUFFIX)]
+        return tuple(c for c in own if c not in self.sides)
+
     def source(self, key: str) -> Source:
         """The recording a cell names; a missing file is found out when it is read, so that it can be counted."""
         path = self.root / key
@@ -52,9 +65,20 @@ class Table:
         return Source(key, stamp, lambda: path)
 
     def names(self) -> list[str]:
-        """Each row's main recording: ``file_name``, else the first recording it has, else its place in the table."""
-        audio = ["file_name", *audio_columns(self.columns)]
+        """Each row's main recording: ``file_name``, else the first recording it has, else its song or place in the table."""
+        audio = ["file_name", *audio_columns(self.columns), "song", "name"]
         return [next((row[c] for c in audio if row.get(c)), f"row {i}") for i, row in enumerate(self.rows)]
+
+
+def is_side(cells: Iterable[str]) -> bool:
+    """Whether all cells that hold anything name side files or hold JSON."""
+    some = False
+    for cell in cells:
+        if cell:
+            if not (cell.lower().endswith(SIDES) or cell.startswith(("[", "{"))):
+                return False
+            some = True
+    return some
 
 
 def audio_columns(columns: Iterable[str]) -> list[str]:
@@ -78,6 +102,9 @@ def read_table(path: str | os.PathLike[str], *, parallel: bool, mixes: tuple[str
     Raises RequestError for a missing folder, an empty one, and for files that leave the folder.
     """
     root = Path(path).expanduser()
+    if root.is_file() and root.suffix == ".json":
+        rows = _scores(root)
+        return Table(str(path), tuple(rows), tuple(rows[0]), root.parent)
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise RequestError(f"data.path={path} {what}; give a folder with audio files or with a metadata.csv")
@@ -87,6 +114,22 @@ def read_table(path: str | os.PathLike[str], *, parallel: bool, mixes: tuple[str
         raise RequestError(f"data.path={path} holds no audio: no metadata.csv and no file of {', '.join(EXTENSIONS)}")
     columns = tuple(dict.fromkeys(name for row in rows for name in row))
     return Table(str(path), tuple(rows), columns, root)
+
+
+def _scores(file: Path) -> list[dict[str, str]]:
+    """Rows of a file {split: [score, …]}, each score as JSON in the column ``notes`` (the JSB chorales come so)."""
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RequestError(f"data.path={file} cannot be read as JSON: {error}") from error
+    pieces = [(s, i, piece) for s, all_of in found.items() for i, piece in enumerate(all_of)] if _of_scores(found) else []
+    if not pieces:
+        raise RequestError(f"data.path={file} should hold {{split: [score, …]}}, each score a list of rows of MIDI pitches")
+    return [{"name": f"{split}/{i}", "split": split, "notes": json.dumps(piece)} for split, i, piece in pieces]
+
+
+def _of_scores(found: object) -> bool:
+    return isinstance(found, dict) and all(isinstance(p, list) and all(isinstance(x, list) for x in p) for p in found.values())
 
 
 def _metadata(root: Path) -> list[Path]:
@@ -104,15 +147,17 @@ def read_metadata(file: Path, root: Path) -> list[dict[str, str]]:
         raw = _jsonl(text) if file.suffix == ".jsonl" else list(csv.DictReader(text.splitlines(keepends=True)))
     except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
         raise RequestError(f"{file} cannot be read as {file.suffix[1:]} in UTF-8: {error}") from error
-    below = file.parent.relative_to(root)
-    rows = []
-    for record in raw:
-        row = {str(k): _text(v) for k, v in record.items() if k is not None}
-        for column in [c for c in row if c == "file_name" or c.endswith(SUFFIX)]:
-            row[column] = str(PurePosixPath(below.as_posix()) / inside(row[column], str(file))) if row[column] else ""
-        rows.append(row)
-    if raw and not any(c == "file_name" or c.endswith(SUFFIX) for c in rows[0]):
-        raise RequestError(f"{file} has no column 'file_name'; its columns are {', '.join(rows[0])}")
+    below = PurePosixPath(file.parent.relative_to(root).as_posix())
+    rows = [{str(k): cell_text(v) for k, v in record.items() if k is not None} for record in raw]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    files = [c for c in columns if c == "file_name" or c.endswith(SUFFIX)]
+    sides = [c for c in columns if c not in files and is_side(row.get(c, "") for row in rows)]
+    if raw and not files and not sides:
+        raise RequestError(f"{file} has no column 'file_name'; its columns are {', '.join(columns)}")
+    for row in rows:
+        for column in (*files, *sides):
+            if row.get(column) and not (column in sides and row[column].startswith(("[", "{"))):
+                row[column] = str(below / inside(row[column], str(file)))
     return rows
 
 
@@ -123,7 +168,10 @@ def _jsonl(text: str) -> list[dict]:
     return records
 
 
-def _text(value: object) -> str:
+def cell_text(value: object) -> str:
+    """A cell as a string: nothing for None, JSON for lists and mappings."""
+    if isinstance(value, list | dict):
+        return json.dumps(value)
     return "" if value is None else value.strip() if isinstance(value, str) else str(value)
 
 

@@ -76,6 +76,15 @@ def pairs(folder: Path, count: int = 12, seconds: float = 0.5) -> Path:
     return metadata(folder, rows)
 
 
+def song_folder(root: Path, songs: int = 8, mix: bool = True) -> Path:
+    """One sub-folder per stem."""
+    for i in range(songs):
+        stems = {name: noise(10 * i + k, 0.4) / 4 for k, name in enumerate(("bass", "drums", "voice"))}
+        for name, x in stems.items() if not mix else {**stems, "mix": sum(stems.values())}.items():
+            write(root / name / f"{i}.wav", x, subtype="FLOAT")
+    return root
+
+
 def real_set(name: str) -> Path:
     """A folder of ../shared/data (or $AUDIOML_DATA); the test is skipped where it is not there."""
     root = Path(os.environ.get("AUDIOML_DATA", Path(__file__).parents[3] / "shared" / "data"))

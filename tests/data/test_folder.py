@@ -20,6 +20,7 @@ from sound_folders import (
     noise,
     pairs,
     real_set,
+    song_folder,
     write,
 )  # fmt: skip
 
@@ -29,14 +30,6 @@ from audioml.kinds import Label, Stems, Text, Wave
 
 def folder(path: Path, **settings: object) -> object:
     return corpus("folder", path=str(path), cache=str(path.parent / "cache"), **settings)
-
-
-def song_folder(root: Path, songs: int = 8, mix: bool = True) -> Path:
-    for i in range(songs):
-        stems = {name: noise(10 * i + k, 0.4) / 4 for k, name in enumerate(("bass", "drums", "voice"))}
-        for name, x in stems.items() if not mix else {**stems, "mix": sum(stems.values())}.items():
-            write(root / name / f"{i}.wav", x, subtype="FLOAT")
-    return root
 
 
 def test_classification(tmp_path: Path) -> None:

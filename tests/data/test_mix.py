@@ -217,7 +217,7 @@ def test_what_cannot_be_mixed(tmp_path: Path, three: dict[str, Path]) -> None:
         (
             CLASSIFY,
             {"sources": two},
-            "data=mix makes mixtures for tasks from one Wave to Stems .* not for 'classification'",
+            "data=mix makes mixtures for tasks between one Wave and Stems .* not for 'classification'",
         ),
         (ENHANCE, {"sources": two, "target": "talk"}, r"data\.target=talk is not among the sources speech, noise"),
         (SEPARATE, {"sources": two, "groups": {"z": "(a)"}}, r"data\.groups\.z names no source; the sources are speech, noise"),
