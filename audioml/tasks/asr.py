@@ -16,7 +16,7 @@ class Asr(Task):
             outputs={"text": Text()},
             metrics=("wer",),
             primary="quality/wer",
-            prefers=("ctc",),
+            prefers=("ctc", "ar"),
             baseline="silence",
             ceiling="truth",
             models=("rnn",),
