@@ -52,17 +52,17 @@ def running(x: Tensor, past: tuple[Tensor, int] | None) -> tuple[Tensor, tuple[T
 
 
 def spread(energy: Tensor, bank: Tensor, steps: int = 30) -> Tensor:
-    """Non-negative power spectra [..., F] whose filterbank energies come closest to `energy` [..., bins]; `bank` [F, bins].
+    """Non-negative power spectra [..., F] whose filterbank energies come close to `energy` [..., bins]; `bank` [F, bins].
 
-    Multiplicative updates for least squares (Lee & Seung 2001, theorem 1) from the clipped pseudo-inverse.  They run without
-    gradient; one last update with it makes the result differentiable in the energies.
+    Multiplicative updates for least squares (Lee & Seung 2001, theorem 1) from each band's energy spread evenly over it.  They
+    run without gradient; one last update with it makes the result differentiable in the energies.  Frequencies that no filter
+    sees stay silent.
     """
     energy = energy.clamp(min=0)
     with torch.no_grad():
-        top = energy.amax(-1, keepdim=True)
-        power = torch.maximum(energy @ _pseudo_inverse(bank), 1e-4 * top)
-        reached = bank.sum(1) > 0  # frequencies that no filter sees stay silent
-        power = torch.where(reached, power, 0)
+        share = bank / (bank.sum(0) + 1e-12)
+        density = energy / (bank.sum(0) + 1e-12)
+        power = (density @ share.T) / (share.sum(1) + 1e-12)
         for _ in range(steps):
             power = _update(power, energy, bank)
     return _update(power, energy, bank)
@@ -70,11 +70,6 @@ def spread(energy: Tensor, bank: Tensor, steps: int = 30) -> Tensor:
 
 def _update(power: Tensor, energy: Tensor, bank: Tensor) -> Tensor:
     return power * (energy @ bank.T) / ((power @ bank) @ bank.T + 1e-12)
-
-
-@lru_cache(maxsize=32)
-def _pseudo_inverse(bank: Tensor) -> Tensor:
-    return torch.linalg.pinv(bank)
 
 
 def regression_slope(x: Tensor, width: int) -> Tensor:

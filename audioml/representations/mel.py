@@ -7,7 +7,7 @@ from typing import Any, Literal
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Grid, Seq, Stems, Wave
 from audioml.lazy import LazyModule
-from audioml.representations.framed import Framed, dsp
+from audioml.representations.framed import Framed, dsp, unflatten
 
 torch = LazyModule("torch")
 dsp_mel = LazyModule("audioml.dsp_mel")
@@ -153,4 +153,4 @@ def sound(rep: Any, magnitude: Any, window: int, hop: int, side: Any, world: Wav
     """Linear magnitude [B, S·C, F, N] -> the wave, under the phase that Griffin-Lim finds; side (samples, lengths)."""
     phase = dsp_phase.griffin_lim(magnitude, window, hop, rep.iterations, rep.momentum)
     frames = torch.fft.irfft((magnitude * phase).transpose(-1, -2), n=window)
-    return rep.wave(frames, side[0], side[1], world)
+    return Seq(unflatten(dsp.overlap_add(frames, window, hop, side[0]), world), side[1])
