@@ -7,11 +7,17 @@ from audioml.parts import Task
 
 
 class Separation(Task):
-    """A mixture -> its named stems (the data names them); judged by SI-SDR improvement per stem over the mixture."""
+    """A mixture -> its stems; judged by SI-SDR improvement per stem over the mixture.
 
-    def __init__(self) -> None:
+    The data name the stems.  `unnamed`: which is which is nobody's business (two speakers), so the best order counts, in the loss
+    (permutation-invariant training) and in the metrics.
+    """
+
+    unordered = False
+
+    def __init__(self, *, unnamed: bool) -> None:
         super().__init__(
-            name="separation",
+            name="unnamed_separation" if unnamed else "separation",
             inputs={"mix": Wave()},
             outputs={"stems": Stems()},
             metrics=("si_sdr", "spectral_distance"),
@@ -19,5 +25,6 @@ class Separation(Task):
             prefers=("mask", "regress"),
             baseline="unprocessed",
             ceiling="ideal_mask",
-            models=("unet",),
+            models=("cnn1d",) if unnamed else ("unet",),
         )
+        object.__setattr__(self, "unordered", unnamed)  # tasks are frozen values
