@@ -122,5 +122,5 @@ def _ratio_mask(mixture: Any, target: Any, window: int = 512, hop: int = 128) ->
 
 
 PREDICTORS: dict[str, Predictor] = {
-    f.__name__: f for f in (unprocessed, majority, silence, truth, ideal_mask, round_trip, mean_spectrum, *SYMBOLS)
+    f.__name__: f for f in (unprocessed, majority, silence, truth, ideal_mask, round_trip, mean_spectrum, mean_speech, *SYMBOLS)
 }
