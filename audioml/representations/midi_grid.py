@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from audioml.errors import Misfit
+from audioml.errors import Misfit, RequestError
 from audioml.kinds import Codes, Notes, Seq, Tokens
 from audioml.lazy import LazyModule
 from audioml.parts import Representation
@@ -19,13 +19,16 @@ class MidiGrid(Representation):
 
     Symbols are the pitches of the world and a rest; with `hold` one more says that a note goes on.  Without it equal
     neighbours are one note, as in the JSB chorales' grid (Boulanger-Lewandowski 2012; order as in Huang et al. 2018).
+    `period` tells methods that ask after how many symbols the place in the bar returns (0: nothing is told).
     Exact both ways for notes on the grid, but for velocities, which are not kept.
     """
 
     carries = (Notes,)
 
-    def __init__(self, *, serial: bool, hold: bool) -> None:
-        self.serial, self.hold = serial, hold
+    def __init__(self, *, serial: bool, hold: bool, period: int) -> None:
+        if period < 0:
+            raise RequestError(f"period={period} should be 0 or more symbols of one voice or of the raster")
+        self.serial, self.hold, self.period = serial, hold, period
 
     def space(self, world: Notes) -> Codes | Tokens:
         """Codes of one book per voice, or Tokens.  Raises Misfit for a performance, which has no grid."""

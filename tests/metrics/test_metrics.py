@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from audioml.errors import RequestError, RunError
-from audioml.kinds import Label, Stems, Text, Wave
+from audioml.kinds import Label, Stems, Text, Wave, World
 from audioml.metrics import available, evaluate, metric, paired
 from audioml.parts import Clip, Task
 
@@ -49,13 +50,13 @@ def test_the_folder_is_the_list_and_every_metric_has_the_shape():
     assert {"si_sdr", "sdr", "pesq", "stoi", "spectral_distance", "accuracy", "f1", "wer"} <= set(available())
     for name in available():
         module = metric(name)
-        assert module.JUDGES in ("audio", "text", "label")
+        assert module.JUDGES in {"any", *(kind.family for kind in get_args(World))}
         assert isinstance(module.PACKAGES, tuple)
         assert module.__doc__
 
 
 def test_unknown_metric_is_one_sentence_with_choices():
-    with pytest.raises(RequestError, match=r"unknown metric 'si_sdrr'; did you mean si_sdr\?; the metrics are accuracy, f1"):
+    with pytest.raises(RequestError, match=r"unknown metric 'si_sdrr'; did you mean si_sdr\?; the metrics are accuracy, .*f1, "):
         evaluate(task(["si_sdrr"]), [], [])
 
 
