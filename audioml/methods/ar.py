@@ -26,8 +26,8 @@ class Ar(Method):
     `window`: longest stretch of columns that the network ever sees, in training (drawn at random), scoring and drawing
     (windows of that length with at least half of it as context): no position or distance occurs that was not trained.
     With a memory, which belongs to the whole output, nothing is cut.
-    `period`: the network is told each column's number modulo this (the place in the bar); 0 does not, null asks the
-    output's representation for its `period`.
+    `period`: the network is told each column's number modulo this (the place in the bar); 0: nothing; null: the `period`
+    that the output's representation states in its own steps.
     `word_dropout`: share of input symbols hidden while training (Bowman et al. 2016, §3.1).
     `ctc`: weight of a CTC loss on the memory, which finds the alignment (Watanabe et al. 2017); texts only.
     `decode`: greedy, sample, or auto: greedy for texts.  `longest`: outputs end at this many times the longest seen in training.
@@ -127,7 +127,11 @@ class Ar(Method):
 
     def cycle(self, output: Side) -> int:
         """Columns after which the place in the period returns; 0 where none is told."""
-        return int(getattr(output.representation, "period", 0) or 0) if self.period is None else self.period
+        if self.period is not None:
+            return self.period
+        own = int(getattr(output.representation, "period", 0) or 0)
+        serial = isinstance(output.space, Codes) and self.pattern == "flatten"
+        return own * output.space.books if serial else own  # type: ignore[union-attr]
 
     # ---- training ----------------------------------------------------------------------------------------------------
     def parts(self, system: System) -> Any:

@@ -98,9 +98,12 @@ class Transformer(Network):
         return self._run(h, n, None, memory)[0]
 
     def cannot_step(self) -> str:
-        """Steps when causal."""
+        """Steps when causal, frame by frame; `step` itself also takes whole chunks."""
+        if self.grain > 1:
+            return f"transformer with chunk={self.grain} emits that many frames at a time; chunk=1 streams"
         return "" if self.causal else "transformer with causal=false looks at later frames; causal=true streams"
 
     def step(self, h: Tensor, state: Any, memory: Seq | None = None) -> tuple[Tensor, Any]:
-        """The next frames, whole chunks of them; the state caches keys and values of the frames and of the memory."""
+        """The next frames, whole chunks of them (the last may be cut short); the state caches all keys and values."""
+        assert not state or state["at"] % self.grain == 0, "a step begins inside a chunk"
         return self._run(h, None, state or {}, memory)

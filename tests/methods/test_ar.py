@@ -157,6 +157,19 @@ def test_a_blind_network_pays_log_v_per_code_in_every_pattern(pattern: str) -> N
     assert torch.allclose(nats, count * math.log(5), atol=1e-4)
 
 
+def test_the_place_in_the_period_is_told_and_counts_columns() -> None:
+    class Barred(Levels):
+        period = 4
+
+    net = build({}, {"audio": AUDIO}, {"audio": Barred(2, 3)}, pattern="delay")
+    x = torch.zeros(2, 2, 6, dtype=torch.long)
+    assert ar_stream.entered(net.plan.method, net, x, 3)[:, -1].tolist() == [[3, 0, 1, 2, 3, 0]] * 2
+    assert ar_stream.entered(net.plan.method, net, x, torch.tensor([0, 1]))[:, -1].tolist() == [[0, 1, 2, 3, 0, 1], [1, 2, 3, 0, 1, 2]]
+    flat = build({}, {"audio": AUDIO}, {"audio": Barred(2, 3)}, pattern="flatten").plan
+    assert (flat.flow.x.books, flat.flow.x.size, flat.method.cycle(flat.output)) == (3, 8, 8)
+    assert of_codes(2, 3, period=0).plan.flow.x.books == 2
+
+
 def scores() -> dict[str, Seq]:
     return {"prompt": notes(3, 0, 1), "score": notes(5, 1, 4)}
 
@@ -177,8 +190,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("model", ["transformer", "rnn", "cnn1d"])
+@pytest.mark.parametrize(
+    ("case", "model"), [*itertools.product(CASES, ["transformer", "rnn", "cnn1d"]), ("codes, delay", "fcn"), ("codes, delay", "unet")]
+)
 def test_cached_drawing_equals_uncached_scoring(case: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw with the true symbols in place of drawn ones: their log-probabilities are those of `likelihood`, to 1e-5."""
     make, batch_of = CASES[case]

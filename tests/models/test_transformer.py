@@ -108,6 +108,9 @@ def test_chunks_see_themselves_and_the_past_and_step_alike(positions: str) -> No
         want = net(h)
         for sizes in ([4], [8, 4], [12]):  # N is no multiple: the last chunk is cut short
             assert (steps(net, h, sizes) - want).abs().max() < 1e-5
+        _, state = net.step(h[..., :3], None)
+        with pytest.raises(AssertionError, match="inside a chunk"):
+            net.step(h[..., 3:], state)
         later = h.clone()
         later[..., 12:] = torch.randn(B, W, N - 12)
         assert torch.equal(net(later)[..., :12], want[..., :12]), "nothing later than the chunk is seen"
@@ -141,7 +144,7 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(RequestError, match=r"model\.chunk=0 should be 1"):
         make(chunk=0, causal=True)
     assert make(causal=False).cannot_step() == "transformer with causal=false looks at later frames; causal=true streams"
-    assert make(causal=True, chunk=3).cannot_step() == ""
+    assert make(causal=True, chunk=3).cannot_step() == "transformer with chunk=3 emits that many frames at a time; chunk=1 streams"
     with pytest.raises(AssertionError, match="needs its memory"):
         make(True)(torch.randn(B, W, N))
 
