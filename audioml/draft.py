@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -37,6 +37,7 @@ class Draft:
     user: Mapping[str, Mapping[str, Any]]
     ports: Mapping[str, str]
     preset: str
+    made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # parts, once each
 
     def family(self) -> str:
         """The family that `representation=` speaks of: audio where the task has any, else the output's."""
@@ -46,13 +47,10 @@ class Draft:
     def representations(self, name: str) -> dict[str, Representation]:
         """Port -> representation: `name` for the main family's, ports.NAME wins; the rest as the task's file says, else the first
         that carries the kind."""
-        made: dict[str, Representation] = {}
 
         def get(which: str) -> Representation:
-            if which not in made:
-                user = self.user.get("representation", {}) if which == name else {}
-                made[which] = shelf.make("representation", which, user, self.preset)
-            return made[which]
+            user = self.user.get("representation", {}) if which == name else {}
+            return self._once(("representation", which, bool(user)), lambda: shelf.make("representation", which, user, self.preset))
 
         out, used, family = {}, False, self.family()
         usual = shelf.load("task", self.task.name).get("ports", {}) if self.task.name in shelf.names("task") else {}
@@ -70,6 +68,9 @@ class Draft:
 
     def model(self, name: str) -> tuple[ModelChoice, dict[str, Any]]:
         """The model as the planner knows it, and its reserved keys."""
+        return self._once(("model", name), lambda: self._model(name))
+
+    def _model(self, name: str) -> tuple[ModelChoice, dict[str, Any]]:
         user = self.user.get("model", {})
         keys, reserved = shelf.settings("model", name, user, self.preset)
         facts = shelf.declaration(reserved["_target_"]).facts
@@ -80,7 +81,13 @@ class Draft:
 
     def method(self, name: str) -> Method:
         """The method with its settings."""
-        return shelf.make("method", name, self.user.get("method", {}), self.preset)
+        return self._once(("method", name), lambda: shelf.make("method", name, self.user.get("method", {}), self.preset))
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Light parts are values: the planner asks for the same ones thousands of times."""
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
 
     def plan(self, pick: Mapping[str, str]) -> Plan:
         """Raises Misfit with the bare reason."""
