@@ -6,10 +6,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from audioml.errors import RequestError
+from audioml.errors import Misfit, RequestError
 from audioml.kinds import Batch, Seq
 from audioml.lazy import LazyModule
-from audioml.methods.makers import beside, check_output, dims, room
+from audioml.methods.makers import beside, check_output, dims, ground
 from audioml.parts import Flow, Method, Side
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class Diffusion(Method):
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses symbols, zeros and ones, and an aligned input of another frame rate."""
         check_output(self.name, output)
+        if output.representation.borrows == "audio":
+            raise Misfit(
+                f"method 'diffusion' learns from the target's frames, and representation '{output.representation.name}' holds what "
+                "is to be done to an input, which no target shows"
+            )
         aligned = beside(self.name, inputs, output)
         rest = tuple(s.port for s in inputs if s is not aligned)
         attend = self.reading == "memory" and rest
@@ -99,7 +104,8 @@ class Diffusion(Method):
         """Mean square of the velocity's error over valid frames.  In eval mode: of the averaged weights, at fixed noise."""
         with self._weights(system):
             target, _ = system.encode(system.plan.output.port, batch)
-            offset, level = self._offset(system, batch)
+            known = ground(system, batch, None).seq if system.plan.reference is not None else None
+            offset, level = self._offset(system, known)
             stream = target.x if level is None else target.x / level
             stream = stream if offset is None else stream - offset
             scale = self._scale(system)
@@ -123,18 +129,19 @@ class Diffusion(Method):
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """World inputs -> audio as long as the aligned input, or as `ask` says; its noise comes from torch's generator."""
         output = system.plan.output
-        frames, n, side = room(system, inputs, ask)
+        known = ground(system, inputs, ask)
+        n = known.n
         with self._weights(system):
-            offset, level = self._offset(system, inputs)
+            offset, level = self._offset(system, known.seq)
             like = next(system.parameters())
-            z = torch.randn(len(n), *dims(output.space), frames, device=like.device, dtype=like.dtype)
+            z = torch.randn(len(n), *dims(output.space), known.frames, device=like.device, dtype=like.dtype)
             angles = samplers.angles_for(self.sampler, self.nfe, self.span, z.device)
             context = self._context(system, inputs, level)
             x = samplers.SAMPLERS[self.sampler](self._field(system, inputs, context, n), z, angles)
             stream = self._scale(system).back(x)
             stream = stream if offset is None else stream + offset
             stream = stream if level is None else stream * level
-            return {output.port: output.representation.decode(Seq(stream, n), side, output.world)}
+            return {output.port: output.representation.decode(Seq(stream, n), known.side, output.world)}
 
     def _field(self, system: System, inputs: Batch, context: Any, n: Any) -> Any:
         """(z, angle [B]) -> velocity, guided where there is something to be guided by."""
@@ -166,16 +173,14 @@ class Diffusion(Method):
     def _weights(self, system: System) -> Any:
         return nullcontext() if system.training else self._average(system).instead(system)
 
-    def _offset(self, system: System, inputs: Batch) -> tuple[Any, Any]:
+    def _offset(self, system: System, known: Seq | None) -> tuple[Any, Any]:
         """(what the stream is counted from, its level [B, 1, …]): the aligned input's, or None."""
-        if system.plan.reference is None:
+        if known is None:
             return None, None
         output = system.plan.output
-        seq, _ = system.reference(inputs)
-        level = output.representation.loudness(seq)
-        same = seq.x.shape[1:-1] == dims(output.space)
-        x = seq.x if level is None else seq.x / level
-        return (x if self.residual and same else None), level
+        level = output.representation.loudness(known)
+        x = known.x if level is None else known.x / level
+        return (x if self.residual and x.shape[1:-1] == dims(output.space) else None), level
 
     @staticmethod
     def _context(system: System, inputs: Batch, level: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit, RequestError
@@ -44,22 +45,31 @@ def dims(space: Any) -> tuple[int, ...]:
     return (space.channels, space.bins) if isinstance(space, Grid) else (space.dim,)
 
 
-def room(system: System, inputs: Batch, ask: Seq | None) -> tuple[int, Any, Any]:
-    """(frames, valid frames [B], side for decode) of the output: as its aligned input says, else as `ask` says (samples [B]).
+@dataclass(frozen=True)
+class Ground:
+    """What is known of the output before it is made: `frames`, valid frames `n` [B], the `side` that decoding wants, and the
+    aligned input in the output's space, `seq`, where there is one (its stems summed, where the output is one signal)."""
 
-    Raises RequestError where neither does.
-    """
+    frames: int
+    n: Any
+    side: Any
+    seq: Seq | None
+
+
+def ground(system: System, inputs: Batch, ask: Seq | None) -> Ground:
+    """As the aligned input says, else as `ask` says (samples [B]).  Raises RequestError where neither does."""
     output, reference = system.plan.output, system.plan.reference
     rep, world = output.representation, output.world
     if reference is not None:
-        seq, side = system.reference(inputs)
-        wave = inputs[reference.port]
-        return seq.x.shape[-1], seq.n, side if rep.borrows else (wave.x.shape[-1], wave.n)
+        wave, given = inputs[reference.port], reference.world
+        if isinstance(given, Stems) and not isinstance(world, Stems):
+            wave, given = Seq(wave.x.sum(1), wave.n), Wave(given.channels, given.rate)
+        seq, side = rep.encode(wave, given)
+        return Ground(seq.x.shape[-1], seq.n, side if rep.borrows else (wave.x.shape[-1], wave.n), seq)
     if ask is None:
         raise RequestError(f"method '{system.plan.method.name}' makes '{output.port}' without an input of its length: say how long")
     samples = int(ask.n.max())
     signals = (len(world.names or ()), world.channels) if isinstance(world, Stems) else (world.channels,)  # type: ignore[union-attr]
-    device = next(system.parameters()).device
-    silence = torch.zeros(len(ask.n), *signals, samples, device=device)
-    seq, _ = rep.encode(Seq(silence, ask.n.to(device)), world)
-    return seq.x.shape[-1], seq.n, (samples, ask.n.to(device))
+    n = ask.n.to(next(system.parameters()).device)
+    seq, _ = rep.encode(Seq(torch.zeros(len(n), *signals, samples, device=n.device), n), world)
+    return Ground(seq.x.shape[-1], seq.n, (samples, n), None)
