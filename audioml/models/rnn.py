@@ -37,7 +37,7 @@ class Rnn(Network):
         dropout: float,
     ) -> None:
         super().__init__(inp, out)
-        self.width, self.directions, self.dropout = width, directions, dropout
+        self.width, self.directions = width, directions
         self.rnn = Recurrent(cell, width, cells, layers=layers, directions=directions, dropout=dropout)
         self.drop = nn.Dropout(dropout)
         self.out = Frames(self.rnn.width, inp.rate)  # type: ignore[union-attr]
@@ -48,7 +48,7 @@ class Rnn(Network):
         """Add attention over a memory of `dim` channels."""
         self.memory_dim = dim
         size = self.rnn.width
-        self.cross = CrossAttention(size, dim, 1, placed=True, dropout=self.dropout)
+        self.cross = CrossAttention(size, dim, 1, placed=True)
         self.merge = nn.Linear(2 * size, size)
 
     def _recall(self, y: Tensor, kept: Any, start: int) -> Tensor:

@@ -30,11 +30,9 @@ def allowed_pairs(queries: Tensor, keys: Tensor, *, window: int, causal: bool, c
 class Attention(nn.Module):
     """Multi-head self-attention on [B, N, D] within `window` frames; see `allowed_pairs` for `causal` and `chunk`."""
 
-    def __init__(
-        self, width: int, heads: int, *, window: int, causal: bool, chunk: int, positions: Positions, clip: int, dropout: float
-    ) -> None:
+    def __init__(self, width: int, heads: int, *, window: int, causal: bool, chunk: int, positions: Positions, clip: int) -> None:
         super().__init__()
-        self.heads, self.dropout, self.window, self.rotary = heads, dropout, window, positions == "rotary"
+        self.heads, self.window, self.rotary = heads, window, positions == "rotary"
         self.rule = {"window": window, "causal": causal, "chunk": chunk}
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -46,10 +44,13 @@ class Attention(nn.Module):
         return (rotate(q, start), rotate(k, start), v) if self.rotary else (q, k, v)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
-        mask = allowed
-        if self.relative is not None:
-            mask = self.relative(q, k.shape[-2]).masked_fill(~allowed, -torch.inf)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0)
+        if self.relative is None:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        else:  # by hand: a mask that wants a gradient sends torch's own attention down a slower path
+            extra = self.relative(q, k.shape[-2]).flatten(0, 1)
+            scores = torch.baddbmm(extra, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+            weights = scores.view(*q.shape[:-1], -1).masked_fill(~allowed, -torch.inf).softmax(-1)
+            y = weights @ v
         return self.out(y.transpose(1, 2).flatten(2))
 
     def allowed(self, x: Tensor, n: Tensor | None) -> Tensor:
@@ -81,9 +82,9 @@ class CrossAttention(nn.Module):
     `placed` adds sinusoids to queries and keys: an encoder with relative positions has none of its own to point at.
     """
 
-    def __init__(self, width: int, dim: int, heads: int, *, placed: bool, dropout: float) -> None:
+    def __init__(self, width: int, dim: int, heads: int, *, placed: bool) -> None:
         super().__init__()
-        self.heads, self.placed, self.dropout = heads, placed, dropout
+        self.heads, self.placed = heads, placed
         self.q = nn.Linear(width, width)
         self.kv = nn.Linear(dim, 2 * width)
         self.out = nn.Linear(width, width)
@@ -107,5 +108,5 @@ class CrossAttention(nn.Module):
         if self.placed:
             q = q + sinusoids(start, x.shape[1], q.shape[-1], q)
         k, v, seen = kept
-        y = F.scaled_dot_product_attention(self._heads(q), k, v, attn_mask=seen, dropout_p=self.dropout if self.training else 0.0)
+        y = F.scaled_dot_product_attention(self._heads(q), k, v, attn_mask=seen)
         return self.out(y.transpose(1, 2).flatten(2))

@@ -89,7 +89,7 @@ def test_who_sees_whom(causal: bool, chunk: int, window: int) -> None:
 @pytest.mark.parametrize("positions", ["relative", "rotary", "none"])
 def test_attention_equals_softmax_by_hand(positions: str) -> None:
     torch.manual_seed(0)
-    layer = Attention(H * D, H, window=4, causal=True, chunk=1, positions=positions, clip=3, dropout=0.0)
+    layer = Attention(H * D, H, window=4, causal=True, chunk=1, positions=positions, clip=3)
     x = torch.randn(B, 9, H * D)
     q, k, v = layer.qkv(x).unflatten(-1, (3, H, D)).permute(2, 0, 3, 1, 4)
     if positions == "rotary":
@@ -105,7 +105,7 @@ def test_attention_equals_softmax_by_hand(positions: str) -> None:
 
 def test_padding_is_not_attended_to() -> None:
     torch.manual_seed(0)
-    layer = Attention(H * D, H, window=99, causal=False, chunk=1, positions="relative", clip=5, dropout=0.0)
+    layer = Attention(H * D, H, window=99, causal=False, chunk=1, positions="relative", clip=5)
     x, n = torch.randn(B, 9, H * D), torch.tensor([9, 5])
     other = x.clone()
     other[1, 5:] = 100.0
@@ -117,7 +117,7 @@ def test_padding_is_not_attended_to() -> None:
 
 def test_cross_attention_ignores_what_lies_past_a_memorys_end() -> None:
     torch.manual_seed(0)
-    layer = CrossAttention(12, 6, 2, placed=True, dropout=0.0)
+    layer = CrossAttention(12, 6, 2, placed=True)
     x, memory, n = torch.randn(B, 4, 12), torch.randn(B, 6, 7), torch.tensor([7, 3])
     other = memory.clone()
     other[1, :, 3:] = 100.0
