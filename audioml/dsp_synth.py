@@ -76,10 +76,15 @@ def white_noise(start: int, samples: int, like: Tensor) -> Tensor:
 # ---- filters that change from frame to frame ---------------------------------------------------------------------------------
 @lru_cache(maxsize=16)
 def band_lines(bands: int, bins: int, rate: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """[bands, bins]: each bin's share in the two bands around it, whose centres stand evenly on the mel scale from 0 to rate/2."""
+    """[bands, bins]: each bin's share in the two bands around it.  Their centres stand evenly on the mel scale from 0 to rate/2,
+    but no closer than the bins, so that every band has one."""
     top = 2595 * math.log10(1 + rate / 2 / 700)
-    hz = torch.linspace(0, rate / 2, bins, dtype=torch.float64)
-    place = 2595 * torch.log10(1 + hz / 700) / top * (bands - 1)
+    mel = torch.linspace(0, top, bands, dtype=torch.float64)
+    centres = 700 * (10 ** (mel / 2595) - 1) / (rate / 2) * (bins - 1)
+    centres = torch.maximum(centres, torch.arange(bands, dtype=torch.float64)).clamp(max=bins - 1)
+    at = torch.arange(bins, dtype=torch.float64)
+    below = (torch.searchsorted(centres, at, right=True) - 1).clamp(0, bands - 2)
+    place = below + (at - centres[below]) / (centres[below + 1] - centres[below])
     shares = (1 - (place - torch.arange(bands, dtype=torch.float64)[:, None]).abs()).clamp(min=0)
     return shares.to(device, dtype)
 

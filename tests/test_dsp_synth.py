@@ -141,10 +141,12 @@ def test_amplitudes_and_their_controls_are_inverse() -> None:
     assert torch.allclose(synth.exp_sigmoid_inverse(synth.exp_sigmoid(x)), x, atol=1e-2)
 
 
-def test_bands_share_every_bin() -> None:
-    lines = synth.band_lines(20, 257, RATE, torch.device("cpu"), torch.float32)
-    assert torch.allclose(lines.sum(0), torch.ones(257), atol=1e-5)
+@pytest.mark.parametrize(("bands", "bins"), [(20, 257), (32, 65), (32, 32), (2, 9)])
+def test_bands_share_every_bin(bands: int, bins: int) -> None:
+    lines = synth.band_lines(bands, bins, RATE, torch.device("cpu"), torch.float32)
+    assert torch.allclose(lines.sum(0), torch.ones(bins), atol=1e-5)
     assert ((lines > 0).sum(0) <= 2).all()
+    assert (lines.amax(1) > 0).all(), "no band without a bin"
 
 
 def test_pitch_equals_the_tone_and_librosa() -> None:

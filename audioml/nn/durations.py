@@ -143,7 +143,7 @@ def evenly(symbols: Tensor, frames: Tensor, count: int) -> Tensor:
 
 
 def diagonal(symbols: Tensor, frames: Tensor, count: int, length: int) -> Tensor:
-    """How far each cell lies off the diagonal, squared, in tenths of the clip [B, count, length]; the silences stand at its ends."""
+    """How far each cell lies off the diagonal, squared, in tenths of the clip [B, count, length]; silences stand at its ends."""
     at = (torch.arange(count, device=symbols.device) - 0.5) / (symbols[:, None] - ENDS).clamp(min=1)
     when = (torch.arange(length, device=symbols.device) + 0.5) / frames[:, None]
     return ((at.clamp(0, 1)[:, :, None] - when[:, None]) / 0.1).square()
