@@ -1,6 +1,7 @@
 """Prints every legal combination of task, representation, model and method; `--all` also the illegal ones with their reason.
 
 python scripts/matrix.py [--task NAME] [--all] [--count]
+python scripts/matrix.py --roundtrip [--clips FILE_OR_FOLDER …] [--only REPRESENTATION …]    what each representation of sound loses
 """
 
 from __future__ import annotations
@@ -13,16 +14,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a c
 
 from audioml.build import matrix
 from audioml.draft import AXES
-from audioml.errors import Misfit
+from audioml.errors import AudiomlError, Misfit
+
+PAGE = Path(__file__).resolve().parent.parent / "outputs" / "roundtrip"
 
 
-def main() -> None:
+def main() -> int:
     """Walk the grid."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", help="only this task")
     parser.add_argument("--all", action="store_true", help="also print what does not fit, and why")
     parser.add_argument("--count", action="store_true", help="print the totals only")
+    parser.add_argument("--roundtrip", action="store_true", help="real clips there and back through every representation of sound")
+    parser.add_argument("--clips", nargs="+", default=[], metavar="PLACE", help="files or folders ($AUDIOML_DATA, or embedded)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these representations")
+    parser.add_argument("--out", type=Path, default=PAGE, help="folder of the page")
     args = parser.parse_args()
+    if args.roundtrip:
+        return roundtrip(args)
     legal = total = 0
     for pick, outcome in matrix():
         if args.task and pick["task"] != args.task:
@@ -33,7 +42,20 @@ def main() -> None:
         if not args.count and (fits or args.all):
             print(" ".join(f"{a}={pick[a]}" for a in AXES) + ("" if fits else f"   ✗ {outcome}"))
     print(f"{legal} of {total} combinations are legal")
+    return 0
+
+
+def roundtrip(args: argparse.Namespace) -> int:
+    """Print the table and write the page; the exit code."""
+    from audioml.roundtrip import run
+
+    try:
+        print(run(args.clips, args.out, args.only))
+    except AudiomlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

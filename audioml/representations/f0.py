@@ -79,4 +79,4 @@ def check_range(window: int, low: float, high: float, rate: int) -> None:
         raise RequestError(f"representation.high={high} Hz lies above a quarter of the sampling rate of {rate} Hz")
     if window < 2 * rate / low:
         least = int(2 * rate / low) + 1
-        raise RequestError(f"representation.window={window} is shorter than two periods of low={low} Hz; at least {least} are needed")
+        raise RequestError(f"representation.window={window} is shorter than two periods of low={low} Hz; take at least {least}")

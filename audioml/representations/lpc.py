@@ -28,6 +28,8 @@ class Lpc(Framed):
     Autocorrelation method on root-Hann windows (Makhoul 1975), 40 dB of white noise correction.
     """
 
+    shows = ({"excitation": "noise"}, {"excitation": "pulse"}, {"excitation": "residual"})
+
     def __init__(
         self,
         *,

@@ -20,6 +20,8 @@ class Mfcc(LogMel):
     frames late.  Rendered from the cepstra alone: what the truncated transform lost is lost, the rest is as for logmel.
     """
 
+    shows = ({"normalize": "none"},)
+
     def __init__(
         self,
         *,
