@@ -13,6 +13,8 @@ from functools import lru_cache
 import torch
 from torch.nn import functional as F
 
+from audioml.dsp_pitch import yin
+
 Tensor = torch.Tensor
 
 
@@ -169,30 +171,10 @@ def centred(x: Tensor, hop: int, length: int, count: int) -> Tensor:
 
 
 def pitch_of(x: Tensor, rate: int, hop: int, low: float, high: float, count: int) -> tuple[Tensor, Tensor]:
-    """F0 in Hz and aperiodicity (0 periodic … 1), both [..., count], of x [..., T] at samples n·hop.
-
-    YIN (de Cheveigné & Kawahara 2002): the first dip of the normalised difference below 0.15, else the deepest, refined by a
-    parabola.
-    """
-    longest, shortest = math.ceil(rate / low) + 1, max(2, int(rate / high))
-    span = longest + 1
-    frames = centred(x, hop, 2 * span, count)
-    head = frames[..., :span]
-    size = 1 << (3 * span).bit_length()
-    both = torch.fft.irfft(torch.fft.rfft(head, n=size).conj() * torch.fft.rfft(frames, n=size), n=size)[..., :span]
-    power = F.pad(frames.double().square().cumsum(-1), (1, 0))
-    energy = (power[..., span : 2 * span] - power[..., :span]).to(x.dtype)
-    difference = (energy[..., :1] + energy - 2 * both).clamp(min=0)
-    lags = torch.arange(1, span, device=x.device, dtype=x.dtype)
-    scaled = difference[..., 1:] * lags / (difference[..., 1:].cumsum(-1) + 1e-9)
-    scaled = torch.where(energy[..., :1] > 1e-7, scaled, 1.0)  # lag 1 comes first
-    inner = scaled[..., shortest - 1 : longest]
-    left, right = scaled[..., shortest - 2 : longest - 1], F.pad(scaled, (0, 1), value=1.0)[..., shortest : longest + 1]
-    dip = (inner <= left) & (inner <= right) & (inner < 0.15)
-    place = torch.where(dip.any(-1), dip.int().argmax(-1), inner.argmin(-1))[..., None]
-    a, b, c = (v.gather(-1, place) for v in (left, inner, right))
-    shift = (0.5 * (a - c) / (a - 2 * b + c).clamp(min=1e-9)).clamp(-0.5, 0.5)
-    return (rate / (place + shortest + shift))[..., 0], b[..., 0].clamp(0, 1)
+    """F0 in Hz and aperiodicity (0 periodic … 1), both [..., count], of x [..., T] at samples n·hop: YIN in centred windows."""
+    span = math.ceil(rate / low) + 3
+    f0, periodicity = yin(centred(x, hop, 2 * span, count), rate, low, high, 0.15)
+    return f0, 1 - periodicity
 
 
 def harmonic_analysis(x: Tensor, f0: Tensor, rate: int, hop: int, harmonics: int, bands: int) -> tuple[Tensor, Tensor]:
