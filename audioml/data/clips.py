@@ -28,6 +28,8 @@ from audioml.kinds import Curve, Label, Notes, Stems, Tags, Text, World
 from audioml.parts import Clip, Prepared
 from audioml.statistics import gather
 
+SCORE = 19.2  # s of a training window of a score, where data.window says nothing: eight bars of four at 100 beats a minute
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -91,7 +93,7 @@ class Clips(Prepared):
         rows, items, rate = self.splits["train"], len(index), self.tape.rate
         length = rows.length[index]
         fast = self._speed(rng, items)
-        seconds = self.augment.window or seconds
+        seconds = self.augment.window or (seconds if rows.files or seconds is None else SCORE)
         crops = seconds is not None and not self.whole
         if not crops:
             window = whole_window(length)

@@ -17,7 +17,7 @@ from audioml.data.ports import CURVE_RATE
 from audioml.data.table import SUFFIX, Table
 from audioml.kinds import Curve, Notes, Phones, Times, World
 
-VERSION = 1
+VERSION = 2
 _BASES = ("downbeat", "beat", "onset")
 
 
@@ -117,7 +117,7 @@ def _some(marked: Marked) -> list[np.ndarray]:
 
 
 def _times_facts(world: Times, marked: Marked) -> dict[str, Any]:
-    names = dict.fromkeys(name for _, name in marked.names)
+    names = dict.fromkeys(name if name in _BASES else base_of(column) or name for column, name in marked.names)
     return {"names": tuple(sorted(names, key=lambda n: (n != "beat", n != "downbeat", n)))}
 
 
@@ -168,8 +168,13 @@ def _place(wanted: Sequence[str], column: str, name: str) -> int:
     """Where `wanted` has the name, or else the kind that the column speaks of (drum_onsets of a snare are onsets)."""
     if name in wanted:
         return wanted.index(name)
-    base = next((b for b in _BASES if b in column), "")
+    base = base_of(column)
     return wanted.index(base) if base in wanted else -1
+
+
+def base_of(column: str) -> str:
+    """The kind of time that a column's name speaks of, or ""."""
+    return next((b for b in _BASES if b in column), "")
 
 
 def _notes(world: Notes, array: np.ndarray, voices: Sequence[str], marked: Marked) -> np.ndarray:

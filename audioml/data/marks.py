@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from audioml.data.ports import CURVE_RATE
 from audioml.errors import RequestError
 from audioml.kinds import Curve, Notes, Phones, Times
 
@@ -206,12 +207,24 @@ def _phones(table: Columns | list[Any], column: str) -> Parsed:
 def _curve(table: Columns | list[Any], column: str) -> Parsed:
     if isinstance(table, list) or not table:
         raise BadMarksError("a curve needs times and values")
+    if "pitch" in table and "offset" in table:
+        return pitch_of(_notes(table, column)[0])
     time = _floats(table, ("time", "seconds", "start"), 0)
     names = [name for name in table if name not in ("time", "seconds", "start", "0")]
     values = [np.asarray([float(v) for v in table[name]]) for name in names]
     order = np.argsort(time, kind="stable")
     short = tuple(column.split("_")[-1] if name.isdigit() else name.split("_")[0] for name in names)
     return np.stack([time, *values])[:, order], short
+
+
+def pitch_of(notes: np.ndarray) -> Parsed:
+    """The F0 in Hz, a hundred times a second, of notes that sound one at a time (of several, the last begun); 0 between them."""
+    time = np.arange(int(np.ceil(notes[1].max(initial=0.0) * CURVE_RATE)) + 1) / CURVE_RATE
+    if not notes.shape[1]:
+        return np.stack([time, np.zeros(len(time))]), ("f0",)
+    last = np.searchsorted(notes[0], time, side="right") - 1
+    sounding = (last >= 0) & (time < notes[1, last])
+    return np.stack([time, np.where(sounding, 440 * 2 ** ((notes[2, last] - 69) / 12), 0.0)]), ("f0",)
 
 
 def _ordered(times: np.ndarray) -> np.ndarray:
@@ -248,7 +261,11 @@ def _midi(path: Path) -> Parsed:
 
 
 READERS: dict[type, Callable[[Any, str], Parsed]] = {Times: _times, Notes: _notes, Phones: _phones, Curve: _curve}
-_MIDI: dict[type, Callable[[Parsed], Parsed]] = {Times: lambda notes: onsets(notes[0]), Notes: lambda notes: notes}
+_MIDI: dict[type, Callable[[Parsed], Parsed]] = {
+    Times: lambda notes: onsets(notes[0]),
+    Notes: lambda notes: notes,
+    Curve: lambda notes: pitch_of(notes[0]),
+}
 
 
 def grid_of(times: Sequence[np.ndarray]) -> float | None:

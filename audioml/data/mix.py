@@ -52,7 +52,7 @@ class Mix(Corpus):
 
     def provides(self, task: Task) -> dict[str, World]:
         """Port -> world kind; looks at file names and metadata only."""
-        worlds = self._worlds(task)
+        worlds = self.worlds(task)
         self.pools()
         return complete(task, worlds)
 
@@ -60,7 +60,7 @@ class Mix(Corpus):
         """Decode each folder into the cache (once)."""
         from audioml.data.mixing import Mixed, Recipe
 
-        worlds, pools = self._worlds(task), self.pools()
+        worlds, pools = self.worlds(task), self.pools()
         tapes = [self._tape(pool) for pool in pools]
         target = None if any(isinstance(world, Stems) for world in worlds.values()) else list(self.sources).index(self.target)
         recipe = Recipe(self.level_db, self.snr, self.seconds, self.items, target)
@@ -73,7 +73,8 @@ class Mix(Corpus):
             raise RequestError(f"data.groups.{unknown[0]} names no source; the sources are {', '.join(self.sources)}")
         return [read_pool(name, path, self.groups.get(name)) for name, path in self.sources.items()]
 
-    def _worlds(self, task: Task) -> dict[str, World]:
+    def worlds(self, task: Task) -> dict[str, World]:
+        """The ports that mixtures hold, without a look at the folders.  RequestError for a task that mixtures do not serve."""
         if len(self.sources) < 2:
             raise RequestError(
                 f"data=mix needs two or more folders, data.sources.NAME=DIR; it has {', '.join(self.sources) or 'none'}"

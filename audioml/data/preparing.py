@@ -44,6 +44,10 @@ def prepare_clips(
     marked = {port: (mark(table, type(worlds[port]), columns, cache)) for port, columns in binding.sides.items()}
     sides = {port: (fitted(worlds[port], found), found.why) for port, found in marked.items()}
     made, dropped, usable = lay_out(table, binding, worlds, splits, number, tape, text, sides)
+    unread = [d for d in dropped if "cannot be read" in d["reason"]]
+    if len(unread) > max_bad * len(table.rows) or not any(usable):
+        some = "; ".join(f"{d['file']}: {d['reason']}" for d in (unread or dropped)[:3])
+        raise RunError(f"{len(unread or dropped)} of {len(table.rows)} rows of {table.where} cannot be used ({some})")
     if not all(rows.names for rows in made.values()):
         again, same = deal(usable)
         if same == note:  # what the data itself calls valid or test is never replaced

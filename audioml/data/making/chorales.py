@@ -72,6 +72,7 @@ def corpus() -> list[Path]:
     return sorted(folder.glob("*.mxl"))
 
 
+@cache
 def read_song(path: Path) -> Song | None:
     """A chorale from compressed MusicXML; None where it is not four plain voices in one steady metre."""
     import xml.etree.ElementTree as ET
@@ -184,11 +185,11 @@ def _play(notes: list[tuple[float, float, int, int]], program: int) -> np.ndarra
         track.notes.append(symusic.Note(time=onset, duration=offset - onset, pitch=pitch, velocity=velocity, ttype="second"))
     score = symusic.Score(480).to("second")
     score.tracks.append(track)
-    return _player().render(score, stereo=False)[0]
+    return player().render(score, stereo=False)[0]
 
 
 @cache
-def _player() -> symusic.Synthesizer:
+def player() -> symusic.Synthesizer:
     """symusic's player with pretty_midi's font (found, not imported), which keeps the instruments it has loaded."""
     from importlib.util import find_spec
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from audioml.data.making import RATE, SPLITS, Scale
 from audioml.data.making.noises import band, phase, shaped, slow
+from audioml.data.making.nouns import noun
 from audioml.data.making.writing import Shelf, Tick, draw, fade, level, to_int16
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Kind = Callable[["np.random.Generator"], "np.ndarray"]
 README = """# Sound effects (made by audioml)
 Computed from formulas (damped modes, sweeps, bursts of noise); nothing was recorded.
 
-Columns: `file_name`, `split`, `category`. Each event has its own parameters.
+Columns: `file_name`, `split`, `category`, `caption`. Each event has its own parameters.
 The kinds {test_only} occur only in the test split.
 """
 
@@ -217,11 +218,11 @@ def clip(kind: Kind, rng: np.random.Generator, seconds: float) -> np.ndarray:
 def make_effects(root: Path, scale: Scale, tick: Tick) -> None:
     """Write root/effects."""
     readme = README.format(test_only=" and ".join(f"`{k}`" for k in TEST_ONLY))
-    with Shelf(root / "effects", ("file_name", "split", "category"), readme, tick) as shelf:
+    with Shelf(root / "effects", ("file_name", "split", "category", "caption"), readme, tick) as shelf:
         for split, count in zip(SPLITS, scale.effects, strict=True):
             for name, kind in {**KINDS, **(TEST_ONLY if split == "test" else {})}.items():
                 for index in range(count):
                     rng = draw("effects", split, name, index)
                     pcm = to_int16(fade(level(clip(kind, rng, scale.effect_seconds), -23.0)))
                     audio = shelf.audio(f"{split}/{name}_{index:02d}.flac", pcm)
-                    shelf.row(file_name=audio, split=split, category=name)
+                    shelf.row(file_name=audio, split=split, category=name, caption=noun(name))

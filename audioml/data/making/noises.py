@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audioml.data.making import RATE, SPLITS, Scale
+from audioml.data.making.nouns import noun
 from audioml.data.making.writing import Shelf, Tick, draw, fade, level, to_int16
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ README = """# Noises (made by audioml)
 Computed from formulas (coloured noise, resonances, pulses); nothing was recorded. `babble` is a sum of the synthetic speech of
 the same split's voices.
 
-Columns: `file_name`, `split`, `category`. Each clip has its own parameters. The kinds {test_only} occur only in the test split.
+Columns: `file_name`, `split`, `category`, `caption`. Each clip has its own parameters.
+The kinds {test_only} occur only in the test split.
 """
 
 
@@ -217,7 +219,7 @@ def make_noise(root: Path, scale: Scale, tick: Tick) -> None:
     """Write root/noise; root/speech must be there (babble)."""
     n = int(scale.noise_seconds * RATE)
     readme = README.format(test_only=" and ".join(f"`{k}`" for k in TEST_ONLY))
-    with Shelf(root / "noise", ("file_name", "split", "category"), readme, tick) as shelf:
+    with Shelf(root / "noise", ("file_name", "split", "category", "caption"), readme, tick) as shelf:
         for split, count in zip(SPLITS, scale.noises, strict=True):
             clips = sorted((root / "speech" / split).rglob("*.flac"))
             crowd = {"babble": partial(babble, clips=clips)}
@@ -226,4 +228,4 @@ def make_noise(root: Path, scale: Scale, tick: Tick) -> None:
                     rng = draw("noise", split, name, index)
                     pcm = to_int16(fade(level(kind(rng, n), -23.0)))
                     audio = shelf.audio(f"{split}/{name}_{index:02d}.flac", pcm)
-                    shelf.row(file_name=audio, split=split, category=name)
+                    shelf.row(file_name=audio, split=split, category=name, caption=noun(name))

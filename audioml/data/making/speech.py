@@ -7,6 +7,7 @@ and the package that carries it (espeakng-loader) is only in the extra ``audioml
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -95,6 +96,23 @@ class _Event(ctypes.Structure):
     )
 
 
+# espeak-ng's letters without stress, length and variant marks; "?" is whatever a voice says beside these
+PHONES = (
+    "0", "3", "?", "@", "@L", "A", "A@", "D", "E", "I", "IR", "L", "N", "O", "O@", "OI", "S", "T", "U", "U@", "V", "VR", "Z", "a",
+    "aI", "aI@", "aU", "aU@", "aa", "b", "d", "dZ", "e", "e@", "eI", "f", "g", "h", "i", "i@", "j", "k", "l", "m", "n", "o@", "oU",
+    "p", "r", "s", "t", "tS", "u", "v", "w", "z",
+)  # fmt: skip
+_BEFORE, _AFTER = re.compile(r"^['\",;=%:_!|]+"), re.compile(r"(?<=.)(?:[0-9]+$|[-#:\[]+)")
+
+
+def plain(phoneme: str) -> str:
+    """An espeak-ng mnemonic as one of PHONES, "" for a mark that is no sound of its own."""
+    bare = _BEFORE.sub("", phoneme)
+    while (shorter := _AFTER.sub("", bare)) != bare:
+        bare = shorter
+    return bare if bare in PHONES or not bare else "?"
+
+
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
 _SYNCHRONOUS, _PHONEMES, _DONT_EXIT, _UTF8 = 2, 0x0001, 0x8000, 1
 _EVENT_END, _EVENT_PHONEME = 0, 7
@@ -169,23 +187,57 @@ def utter(espeak: Espeak, voice: Voice, text: str, key: str, spread: float) -> t
     pcm = to_int16(fade(level(soxr.resample(x, espeak.rate, RATE, quality="HQ"), float(rng.uniform(-26, -20)))))
     shift, seconds = int(before * espeak.rate) - first, len(pcm) / RATE
     times = [float(np.clip((e.sample + shift) / espeak.rate, 0, seconds)) for e in events] + [seconds]
-    spans = zip((e.phoneme for e in events), times[:-1], times[1:], strict=True)
-    return pcm, [(p, a, b) for p, a, b in spans if p.strip("_:") and b > a]
+    spans: list[tuple[str, float, float]] = []
+    for event, start, end in zip(events, times[:-1], times[1:], strict=True):
+        sound = plain(event.phoneme)
+        if sound and end > start:
+            spans.append((sound, start, end))
+        elif not sound and spans and event.phoneme.strip("_:") and spans[-1][2] == start:
+            spans[-1] = (spans[-1][0], spans[-1][1], end)  # a mark lengthens the sound before it
+    return pcm, spans
+
+
+READER = Voice("amy-us", "en-us+f3", 45, 160)  # of the set with one speaker; its timbre is a training speaker's too
 
 
 def make_sentences(root: Path, scale: Scale, tick: Tick) -> None:
     """Write root/speech: sentences with transcripts and phonemes."""
+    voices = {split: VOICES[split][:count] for split, count in zip(SPLITS, scale.voices, strict=True)}
+    readme = README.format(title="Sentences", voices=sum(scale.voices), columns=_ABOUT, more=", and so are the sentences")
+    _speak(root / "speech", voices, scale.sentences, readme, tick, spread=0.3)
+
+
+def make_reader(root: Path, scale: Scale, tick: Tick) -> None:
+    """Write root/reader: one voice reads sentences, for the synthesis of speech."""
+    readme = f"""# One reader (made by audioml)
+This speech is synthetic: espeak-ng (GPLv3, loaded only to make these files) reads in one voice, hardly varied, from text written
+for audioml. It is not a recording of anybody. Results on it say little about real speech.
+
+Columns: {_ABOUT}. The sentences are disjoint between the splits; the voice is the same.
+"""
+    _speak(root / "reader", dict.fromkeys(SPLITS, (READER,)), scale.reader, readme, tick, spread=0.08)
+
+
+_ABOUT = (
+    "`file_name`, `split`, `speaker`, `transcript`, `phonemes` (CSV: phoneme in espeak-ng's letters without marks, start, end in s)"
+)
+
+
+def _speak(
+    folder: Path, voices: dict[str, tuple[Voice, ...]], counts: tuple[int, ...], readme: str, tick: Tick, *, spread: float
+) -> None:
     espeak = Espeak()
     columns = ("file_name", "split", "speaker", "transcript", "phonemes")
-    about = "`file_name`, `split`, `speaker`, `transcript`, `phonemes` (CSV: phoneme in espeak-ng's letters, start and end in s)"
-    readme = README.format(title="Sentences", voices=sum(scale.voices), columns=about, more=", and so are the sentences")
-    with Shelf(root / "speech", columns, readme, tick) as shelf:
-        for split, voices, count in zip(SPLITS, scale.voices, scale.sentences, strict=True):
-            texts = iter(sentences(split, voices * count))
-            for voice in VOICES[split][:voices]:
+    with Shelf(folder, columns, readme, tick) as shelf:
+        for split, count in zip(SPLITS, counts, strict=True):
+            texts = iter(sentences(split, len(voices[split]) * count))
+            for voice in voices[split]:
                 for index in range(count):
-                    text, name = next(texts), f"{voice.name}/{index:03d}"
-                    pcm, phonemes = utter(espeak, voice, text, name, spread=0.3)
+                    text, name = (
+                        next(texts),
+                        f"{voice.name}/{split}_{index:03d}" if voice is READER else f"{voice.name}/{index:03d}",
+                    )
+                    pcm, phonemes = utter(espeak, voice, text, name, spread=spread)
                     rows = [(p, f"{a:.4f}", f"{b:.4f}") for p, a, b in phonemes]
                     table = shelf.table(f"phonemes/{name}.csv", ("phoneme", "start", "end"), rows)
                     audio = shelf.audio(f"{split}/{name}.flac", pcm)
@@ -195,9 +247,9 @@ def make_sentences(root: Path, scale: Scale, tick: Tick) -> None:
 def make_words(root: Path, scale: Scale, tick: Tick) -> None:
     """Write root/words: ten digits and ten commands by every voice, several takes each."""
     espeak = Espeak()
-    about = "`file_name`, `split`, `speaker`, `category` (the word), `transcript` (the same)"
+    about = "`file_name`, `split`, `speaker`, `category` (the word), `transcript` (the same), `caption`"
     readme = README.format(title="Words", voices=sum(scale.voices), columns=about, more="; all splits hold all words")
-    with Shelf(root / "words", ("file_name", "split", "speaker", "category", "transcript"), readme, tick) as shelf:
+    with Shelf(root / "words", ("file_name", "split", "speaker", "category", "transcript", "caption"), readme, tick) as shelf:
         for split, voices in zip(SPLITS, scale.voices, strict=True):
             for voice in VOICES[split][:voices]:
                 for word in WORDS:
@@ -205,4 +257,5 @@ def make_words(root: Path, scale: Scale, tick: Tick) -> None:
                         name = f"{voice.name}/{word}_{take}"
                         pcm, _ = utter(espeak, voice, word, f"word/{name}", spread=0.9)
                         audio = shelf.audio(f"{split}/{name}.flac", pcm)
-                        shelf.row(file_name=audio, split=split, speaker=voice.name, category=word, transcript=word)
+                        said = {"category": word, "transcript": word, "caption": f"a voice says {word}"}
+                        shelf.row(file_name=audio, split=split, speaker=voice.name, **said)

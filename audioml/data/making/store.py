@@ -21,7 +21,7 @@ from typing import IO, Any
 from audioml.data.making import LANES, SCALES, SETS, total
 from audioml.errors import RequestError, RunError, did_you_mean
 
-EMBEDDED_VERSION = 1  # part of the folder's name: raise it whenever any file of any set changes
+EMBEDDED_VERSION = 2  # part of the folder's name: raise it whenever any file of any set changes
 PACKAGES = {
     "music21": "music21", "pretty_midi": "pretty_midi", "symusic": "symusic", "espeakng_loader": "espeakng-loader",
 }  # fmt: skip
@@ -60,7 +60,7 @@ def check_packages() -> None:
 
 
 def ensure(cache: str | None, scale: str) -> Path:
-    """The folder with all sets, made now (a progress bar, about half a minute) if it is not there.
+    """The folder with all sets, made now (a progress bar, about a minute) if it is not there.
 
     A second process waits and then finds it.  Raises RequestError for missing packages, an unknown scale or a cache folder
     that cannot be written; RunError when the disk is full or a maker failed.
@@ -85,7 +85,7 @@ def _spoken(folder: Path, number: int | None, what: str) -> RequestError | RunEr
     """The sentence for an error of the file system."""
     if number in FULL:
         return RunError(
-            f"the disk is full: no room in {folder.parent} for the embedded data (about 150 MB); "
+            f"the disk is full: no room in {folder.parent} for the embedded data (about 250 MB); "
             f"free some space or name another folder with data.cache=DIR"
         )
     return RequestError(f"the cache folder {folder.parent} cannot be written ({what}); name another one with data.cache=DIR")
