@@ -15,8 +15,10 @@ np = LazyModule("numpy")
 def gather(world: World, values: Sequence[Any]) -> dict[str, Any]:
     """`values`: the port's training items as a Clip holds them, without the batch axis.
 
-    Label  {"majority": index}          Text  {"common": the most frequent text, or of equally frequent ones the shortest}
-    Tags   {"prior": [share per class]}  Curve {"median": of the first value where it is not 0}
+    Label  {"majority": index}          Text  {"common": the most frequent text; of several the one whose words
+    are the most frequent, then the shortest}
+    Tags   {"prior": [share per class]}  Curve {"median": of the first value where it is not 0, "voiced": share
+    of values that are not 0, "near": share within 50 cents of the median}
     Notes  {"bigram": counts [voices, phases, before, now]} where they lie on a grid with voices
     Other kinds, and no values: {}.
     """
@@ -34,13 +36,23 @@ def _tags(world: Tags, values: Sequence[Any]) -> dict[str, Any]:
 
 def _text(world: Text, values: Sequence[str]) -> dict[str, Any]:
     counts = Counter(values)
-    return {"common": min(counts, key=lambda text: (-counts[text], len(text), text))}
+    seen = Counter(word for text in values for word in set(text.split()))
+
+    def rank(text: str) -> tuple[Any, ...]:
+        words = text.split()
+        return -counts[text], -sum(seen[word] for word in words) / max(len(words), 1), len(text), text
+
+    return {"common": min(counts, key=rank)}
 
 
 def _curve(world: Curve, values: Sequence[Any]) -> dict[str, Any]:
-    held = np.concatenate([np.asarray(v)[0] for v in values])
-    held = held[held > 0]
-    return {"median": float(np.median(held)) if len(held) else 0.0}
+    whole = np.concatenate([np.asarray(v)[0] for v in values])
+    held = whole[whole > 0]
+    if not len(held):
+        return {"median": 0.0, "voiced": 0.0, "near": 0.0}
+    median = float(np.median(held))
+    near = np.abs(1200 * np.log2(held / median)) < 50
+    return {"median": median, "voiced": len(held) / len(whole), "near": float(near.sum()) / len(whole)}
 
 
 def _notes(world: Notes, values: Sequence[Any]) -> dict[str, Any]:

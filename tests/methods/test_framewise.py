@@ -178,6 +178,8 @@ def test_constants_come_from_the_statistics() -> None:
     assert pitch.x.shape == (2, 1, 100)
     assert pitch.n.tolist() == [100, 50]
     assert (pitch.x == 220).all()
+    rare = {"f0": {"median": 220.0, "voiced": 0.5, "near": 0.1}}
+    assert (PREDICTORS["constant_pitch"](plan_of("pitch"), {"audio": audio}, {}, rare)["f0"].x == 0).all()
     tags = PREDICTORS["tag_prior"](plan_of("tagging", method="classify"), {"audio": audio}, {}, {"tags": {"prior": [0.5, 0.2, 0]}})
     assert torch.allclose(tags["tags"].x, torch.tensor([[0.5, 0.2, 0.0]] * 2))
     text = PREDICTORS["common_text"](plan_of("captioning", method="ctc", caption="chars"), {"audio": audio}, {}, {"caption": {"common": "ab"}})

@@ -209,8 +209,10 @@ def test_statistics_of_every_kind() -> None:
     assert gather(Tags(("a", "b")), [np.asarray([1.0, 0]), np.asarray([1.0, 1])]) == {"prior": [1.0, 0.5]}
     assert gather(Text(), ["b", "a", "ccc", "ccc"]) == {"common": "ccc"}
     assert gather(Text(), ["bb", "a"]) == {"common": "a"}
-    assert gather(Curve(("f0",), 100), [np.asarray([[0, 100.0, 300]]), np.asarray([[200.0, 0]])]) == {"median": 200.0}
-    assert gather(Curve(("f0",), 100), [np.zeros((1, 3))]) == {"median": 0.0}
+    assert gather(Text(), ["a dog", "rain", "a big cat"]) == {"common": "a dog"}, "words that others use too"
+    known = gather(Curve(("f0",), 100), [np.asarray([[0, 100.0, 300]]), np.asarray([[200.0, 0]])])
+    assert known == {"median": 200.0, "voiced": 0.6, "near": 0.2}
+    assert gather(Curve(("f0",), 100), [np.zeros((1, 3))])["median"] == 0
     assert gather(Notes(21, 108, 1, None), [np.zeros((5, 0))]) == {}
     assert gather(SCORE, []) == {}
     assert gather(Wave(), [np.zeros(3)]) == {}
