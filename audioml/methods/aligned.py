@@ -19,14 +19,23 @@ class Aligned(Method):
 
     The stream is the first audio input; the others condition the network.  An input of several stems may be treated stem by
     stem (`per_source`): then one emission holds what is to be done to each, and the results add up.
+
+    `losses` between waves; `blind` those where the representation keeps no phase (`phaseless`); `space` the weight of the mean
+    absolute difference in the output's space, which alone is taken where rendering searches for a phase (`iterations`) and so
+    has no useful gradient.
     """
 
     streams = True
     mixes = False  # whether `shape` wants the encoded input
 
-    def __init__(self, *, losses: dict[str, float]) -> None:
+    def __init__(self, *, losses: dict[str, float], blind: dict[str, float], space: float) -> None:
         check_losses(losses, "losses")
-        self.losses = losses
+        check_losses(blind, "blind")
+        for name in blind.keys() & losses.keys():
+            if blind[name] != losses[name]:
+                raise RequestError(f"method.blind.{name}={blind[name]} and method.losses.{name}={losses[name]} must be equal")
+        self.sharp, self.blind = tuple(losses), tuple(blind)
+        self.losses = {**losses, **blind, "space": space}
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses symbols, tasks without an audio input, unequal rates."""
@@ -59,23 +68,28 @@ class Aligned(Method):
 
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """World inputs -> the output wave, differentiable."""
-        emission = system.emit(inputs)
+        frames, side = self._frames(system, inputs)
         output = system.plan.output
+        return {output.port: output.representation.decode(frames, side, output.world)}
+
+    def _frames(self, system: System, inputs: Batch) -> tuple[Seq, Any]:
+        """The output's frames and what decoding wants beside them."""
+        emission = system.emit(inputs)
         mixture, side = self._lent(system, inputs)
         x = emission.x
-        if mixture is not None and x.shape[-1] != mixture.shape[-1]:  # windows of other lengths have more frames, or fewer
+        if mixture is not None:  # windows of other lengths have more frames, or fewer
             x = same_frames(x, mixture.shape[-1])
-        return {output.port: output.representation.decode(Seq(self.shape(system, x, mixture), emission.n), side, output.world)}
+        return Seq(self.shape(system, x, mixture), emission.n), side
 
     def _lent(self, system: System, inputs: Batch) -> tuple[Any, Any]:
         """The aligned input in the output's space (None where `shape` does not look at it) and what decoding needs of it."""
         plan = system.plan
         rep, reference = plan.output.representation, plan.reference
         assert reference is not None
-        if self.mixes:
-            mixture, side = system.reference(inputs)
-            return mixture.x, side
         wave, world = inputs[reference.port], reference.world
+        if self.mixes:
+            mixture, side = rep.encode(wave, world)
+            return mixture.x, side
         if not rep.borrows:
             return None, (wave.x.shape[-1], wave.n)
         if isinstance(world, Stems) and not isinstance(plan.output.world, Stems) and not self.per_source(rep):
@@ -84,18 +98,37 @@ class Aligned(Method):
         return None, lend(wave, world) if lend else rep.encode(wave, world)[1]
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
-        """The configured losses between the drawn and the true wave; unnamed stems in their best order."""
-        return self.between(system, self.draw(system, batch)[system.plan.output.port].x, batch, tuple(self.losses))
-
-    def between(self, system: System, estimate: Any, batch: Batch, names: tuple[str, ...]) -> dict[str, Any]:
-        """Losses `names` of an estimated wave."""
+        """The configured losses between waves, or in the output's space; unnamed stems in their best order."""
         from audioml import losses
 
-        reference = batch[system.plan.output.port]
-        if getattr(system.plan.task, "unordered", False):
-            estimate = losses.reordered(estimate, losses.best_order(estimate, reference.x, reference.n, names[0]))
-        waves = (estimate.flatten(1, -2), reference.x.flatten(1, -2), reference.n)
+        output = system.plan.output
+        rep, true = output.representation, batch[output.port]
+        if not rep.borrows and getattr(rep, "iterations", 0):
+            target = system.encode(output.port, batch)[0].x
+            planes = same_frames(self._frames(system, batch)[0].x, target.shape[-1])
+            if unordered(system):
+                stems = (len(output.world.names or ()), -1)  # type: ignore[union-attr]
+                a, b = (x.flatten(2).unflatten(1, stems) for x in (planes, target))
+                order = losses.best_order(a, b, true.n.new_full(true.n.shape, a.shape[-1]), "l1")
+                planes = losses.reordered(a, order).reshape(target.shape)
+            return {"space": (planes - target).abs().mean()}
+        names = self.blind if getattr(rep, "phaseless", False) else self.sharp
+        return self.between(system, self.draw(system, batch)[output.port].x, batch, names)
+
+    def between(self, system: System, estimate: Any, batch: Batch, names: tuple[str, ...]) -> dict[str, Any]:
+        """Losses `names` of an estimated wave, unnamed stems in their best order."""
+        from audioml import losses
+
+        true = batch[system.plan.output.port]
+        if unordered(system):
+            estimate = losses.reordered(estimate, losses.best_order(estimate, true.x, true.n, names[0]))
+        waves = (estimate.flatten(1, -2), true.x.flatten(1, -2), true.n)
         return {name: losses.LOSSES[name](*waves) for name in names}
+
+
+def unordered(system: System) -> bool:
+    """Whether the output's stems have no names, so that any order is right."""
+    return bool(getattr(system.plan.task, "unordered", False))
 
 
 def sources_of(world: Any) -> int:

@@ -17,8 +17,8 @@ class Mask(Aligned):
 
     mixes = True
 
-    def __init__(self, *, losses: dict[str, float]) -> None:
-        super().__init__(losses=losses)
+    def __init__(self, *, losses: dict[str, float], blind: dict[str, float], space: float) -> None:
+        super().__init__(losses=losses, blind=blind, space=space)
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses a representation in which a product is not a filter."""

@@ -155,6 +155,17 @@ def test_the_order_of_unnamed_stems_does_not_count() -> None:
     assert free.plan.task.name == "unnamed_separation"
 
 
+@pytest.mark.parametrize("method", ["mask", "regress"])
+def test_nor_in_a_space_whose_rendering_searches(method: str) -> None:
+    net = system("unnamed_separation", "griffin", "rnn", method)
+    stems = waves(2, 2, 1, 3000)
+    stems.x[:, 0] *= 3
+    batch = {"mix": Seq(stems.x.sum(1), stems.n), "stems": stems}
+    a, b = (net.plan.method.loss(net, {**batch, "stems": Seq(x, stems.n)}) for x in (stems.x, stems.x.flip(1)))
+    assert set(a) == {"space"}
+    assert a["space"].item() == pytest.approx(b["space"].item(), abs=1e-5)
+
+
 # ---- synthesisers and filters ---------------------------------------------------------------------------------------------------
 def test_row_ddsp_learns_an_effect() -> None:
     from audioml import dsp_effects
@@ -230,4 +241,4 @@ def test_wrong_losses_are_told(user: dict, text: str) -> None:
     from audioml.methods.mask import Mask
 
     with pytest.raises(RequestError, match=r"method\.losses is empty; losses: snr"):
-        Mask(losses={})
+        Mask(losses={}, blind={}, space=1.0)
