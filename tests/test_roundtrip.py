@@ -102,6 +102,18 @@ def test_table_and_page(place: Path, tmp_path: Path) -> None:
     assert "<script" not in page
 
 
+def test_si_sdr_is_that_of_the_metric_and_takes_exact_copies() -> None:
+    from audioml.metrics._base import Items
+    from audioml.metrics.si_sdr import score
+
+    rng = np.random.default_rng(0)
+    target = [0.1 * rng.standard_normal(4000).astype(np.float32) for _ in range(3)]
+    output = [2 * t + 0.05 * rng.standard_normal(4000).astype(np.float32) for t in target]
+    theirs = score(Items([t[None] for t in target], [o[None] for o in output], None, Wave(1, 16000)))["fidelity/si_sdr"].rows
+    np.testing.assert_allclose(measure.si_sdr(target, output), np.ravel(theirs), atol=1e-3)
+    assert measure.si_sdr(target, target).tolist() == [100.0] * 3
+
+
 def test_what_needs_a_run_or_learns_says_so(place: Path) -> None:
     measured, training, _ = find_clips([str(place)])
     found = measure.trips(measured, training, ["codec"])
