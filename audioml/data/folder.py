@@ -7,10 +7,10 @@ from typing import Literal
 
 from audioml.data.derived import complete, derive
 from audioml.data.ports import Binding, bind_ports, fill
-from audioml.data.splits import assign
+from audioml.data.splits import assign, group_column
 from audioml.data.table import MIXES, Table, read_table, with_pattern
 from audioml.errors import RequestError
-from audioml.kinds import Stems, Wave, World
+from audioml.kinds import Stems, Text, Wave, World
 from audioml.parts import Corpus, Prepared, Task
 
 
@@ -21,7 +21,8 @@ class Folder(Corpus):
     `columns` {port: column} where the names do not say it; `name_pattern` named groups of file names as further columns;
     `split_column`, or `fold_column` with `test_fold` and `valid_fold` (one or several); `text` "raw" or "words" (lower
     case, no punctuation); `window` s of every training item, whatever the preset says; `prompt` the share of a score that
-    is given ([low, high]: drawn in training, low in evaluation); `gain_db`, `speed`, `remix`, `snr` augment the training
+    is given ([low, high]: drawn in training, low in evaluation); `splice` [fewest, most] clips of one speaker that are
+    joined to one item, their texts with them; `gain_db`, `speed`, `remix`, `snr` augment the training
     crops; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot meet,
     RunError where too much of it is unusable.
     """
@@ -42,6 +43,7 @@ class Folder(Corpus):
         text: Literal["raw", "words"],
         window: float | None,
         prompt: float | list[float],
+        splice: list[int] | None,
         gain_db: float,
         speed: float,
         remix: float,
@@ -56,6 +58,8 @@ class Folder(Corpus):
             "test_fold": test_fold,
             "valid_fold": valid_fold,
         }
+        self.splice = None if splice is None else list(splice)
+        check(splice=splice)
         self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "window": window, "prompt": prompt}
         check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr, window=window, prompt=prompt)
 
@@ -63,7 +67,7 @@ class Folder(Corpus):
         """Port -> world kind, from names and metadata alone."""
         table, binding = self._bound(task)
         self._splits(table)
-        return complete(task, self._worlds(table, binding))
+        return complete(task, self._joined(table, self._worlds(table, binding)))
 
     def prepare(self, task: Task) -> Prepared:
         """Decode into the cache (once) and split."""
@@ -83,7 +87,26 @@ class Folder(Corpus):
             text=self.text,
             augment=Augment(**self.augment),
         )
+        if self.splice:
+            from audioml.data.splice import Spliced
+
+            held = self._joined(table, held)
+            return derive(task, Spliced(clips, self.splice), complete(task, held), held)
         return derive(task, clips, complete(task, held), held)
+
+    def _joined(self, table: Table, worlds: dict[str, World]) -> dict[str, World]:
+        """The worlds of strings of clips, where data.splice makes them.  RequestError where nobody says who speaks."""
+        if not self.splice:
+            return worlds
+        if group_column(table.columns) is None:
+            raise RequestError(
+                f"data.splice joins clips of one speaker, and {table.where} has no column 'speaker'; its columns are "
+                f"{', '.join(table.columns)} (data.name_pattern can take one from the file names)"
+            )
+        kinds = [type(world) for world in worlds.values()]
+        if sorted(k.__name__ for k in kinds) != ["Text", "Wave"]:
+            raise RequestError("data.splice joins clips and their texts: it serves tasks between one Wave and one Text (asr, tts)")
+        return {p: Text("".join(sorted({*(w.alphabet or ""), " "}))) if isinstance(w, Text) else w for p, w in worlds.items()}
 
     def _worlds(self, table: Table, binding: Binding) -> dict[str, World]:
         """What the data hold; a set that knows its own facts beforehand states them here."""
@@ -138,6 +161,7 @@ _RANGES = {
     "level_db": (_range, "[low, high] in dB"),
     "window": (lambda v: v is None or v > 0, "more than 0 s, or null"),
     "prompt": (lambda v: _shares(v if isinstance(v, list) else [v]), "a share in [0, 1), or [low, high] of such shares"),
+    "splice": (lambda v: v is None or (len(v) == 2 and 1 <= v[0] <= v[1]), "null or [fewest, most] clips of a string"),
     "seconds": (lambda v: v > 0, "more than 0"),
     "valid_items": (lambda v: v >= 1, "at least 1"),
     "test_items": (lambda v: v >= 1, "at least 1"),

@@ -123,7 +123,7 @@ def _times(table: Columns | list[Any], column: str) -> Parsed:
     if isinstance(table, list):
         notes, _ = _notes(table, column)
         return onsets(notes)
-    if "pitch" in table:
+    if "pitch" in table or ("2" in table and "note" in column):
         return onsets(_notes(table, column)[0])
     time = _floats(table, ("time", "onset", "start", "begin"), 0) if table else np.zeros(0)
     flags = sorted(name for name in table if name == "downbeat" or name.startswith("downbeat_"))
