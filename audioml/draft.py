@@ -59,7 +59,8 @@ class Draft:
             if port in self.ports:
                 out[port] = get(self.ports[port])
             elif world.family == family:
-                out[port], used = get(name), True
+                main, used = get(name), True
+                out[port] = get(main.listens) if main.listens and port in self.task.inputs else main
             else:
                 out[port] = get(usual.get(port) or default_representation(type(world)))
         if not used and not any(p in self.ports for p in asked):

@@ -88,6 +88,7 @@ class Representation:
     to the world), `borrows` (what decode needs of an input of the same family, e.g. "phase"; then decode's `side` is the one
     that encoding that input gave, else it is (samples, lengths) of what is wanted).
 
+    `listens`: the name of the representation through which inputs are heard where this one only speaks (synthesisers, filters).
     `follows`: the space has no clock of its own (rate None) and takes the network's: the planner calls `at(rate)`.
     `fits`: something must be learnt from the training data first (code books, lexicons): `fit`, then `state`/`load_state`.
     `run`: a setting that names a run's folder, whose trained system does the work: `bind` is called before use.
@@ -97,6 +98,7 @@ class Representation:
     masks: bool = False
     renders: bool = True
     borrows: str | None = None
+    listens: str | None = None
     follows: bool = False
     fits: bool = False
     clock: Fraction | None = None  # set by `at`

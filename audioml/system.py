@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from audioml.adapters import Clock, embed, head
 from audioml.errors import Misfit
-from audioml.kinds import Batch, Codes, Seq
+from audioml.kinds import Batch, Codes, Seq, Stems
 from audioml.nn.augment import hide_blocks
 from audioml.plan import Plan, check_shape
 from audioml.readers import Reader, build_network, concatenated, example_of, side_by_side
@@ -143,7 +143,7 @@ class System(nn.Module):
             x, _ = self.encode(flow.source, inputs)
             level = self.plan.inputs[flow.source].representation.loudness(x)
             x = x if level is None else Seq(x.x / level, x.n)
-            if augment and self.training:
+            if augment and self.training and x.x.is_floating_point():  # symbols are not hidden by a mean
                 x = Seq(hide_blocks(x.x, x.n, **augment), x.n)
         h = self.embed(side_by_side(x.x, context.joined, self.plan.stream))
         return self._tell(h, context, clock), x.n, level, context
@@ -168,7 +168,7 @@ class System(nn.Module):
     # ---- streaming -----------------------------------------------------------------------------------------------------
     def stream(self, batch: int = 1) -> Stream:
         """A running instance.  Raises Misfit naming what keeps the system from streaming."""
-        if not self.plan.method.streams:
+        if not self.plan.method.streams or (self.plan.reference is not None and not hasattr(self.plan.method, "shape")):
             raise Misfit(f"method '{self.plan.method.name}' does not work frame by frame")
         reason = self.network.cannot_step()
         if reason:
@@ -199,8 +199,14 @@ class Stream:
         self.same = self.audio and plan.output.representation is rep
         self.buffer: Tensor | None = None
         self.encoder = self.mixer = self.network = self.decoder = None
-        self._steps(torch.zeros(batch, self.input.world.channels, 0))  # asks now whether the encoder can stream at all
         self.pushed = 0
+        world: Any = self.input.world
+        sources = (len(world.names),) if isinstance(world, Stems) else ()
+        with torch.no_grad():  # one block of silence now tells whether every part can stream; its state is thrown away
+            silence = next(system.parameters()).new_zeros(batch, *sources, world.channels, self.block)
+            self.nothing = self._steps(silence)[..., :0]
+        self.silence = silence[..., :0]
+        self.encoder = self.mixer = self.network = self.decoder = None
 
     def push(self, block: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{port: [B, C, t]} for any t -> {port: what is ready}."""
@@ -215,16 +221,15 @@ class Stream:
     def flush(self) -> dict[str, Tensor]:
         """The rest, as if silence followed; the stream is finished after it."""
         waiting = 0 if self.buffer is None else self.buffer.shape[-1]
-        like = self.buffer if self.buffer is not None else torch.zeros(self.batch, self.input.world.channels, 0)
+        like = self.silence
         pad = self.tail + (-(waiting + self.tail)) % self.block
         return self.push({self.port: like.new_zeros(*like.shape[:-1], pad)})
 
     def _steps(self, x: Tensor) -> Tensor:
         system, plan = self.system, self.system.plan
         if not x.shape[-1]:
-            if self.encoder is None:  # a probe on one block of silence, whose state is thrown away
-                self.input.representation.encode_step(x.new_zeros(*x.shape[:-1], self.block), None, self.input.world)
-            return self._empty(x)
+            return self.nothing
+        x = x.flatten(1, -2)
         frames, side, self.encoder = self.input.representation.encode_step(x, self.encoder, self.input.world)
         mixture = frames
         if self.audio and not self.same:
@@ -238,10 +243,3 @@ class Stream:
         shaped = method.shape(system, y, mixture)
         wave, self.decoder = plan.output.representation.decode_step(shaped, side, self.decoder, plan.output.world)
         return wave
-
-    def _empty(self, x: Tensor) -> Tensor:
-        if not self.audio:
-            return x.new_zeros(x.shape[0], self.system.plan.flow.emit.size, 0)  # type: ignore[union-attr]
-        names = getattr(self.output.world, "names", None)
-        shape = (x.shape[0], *((len(names),) if names else ()), self.output.world.channels, 0)  # type: ignore[union-attr]
-        return x.new_zeros(shape)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audioml.kinds import Batch, Seq, Stems
+from audioml.methods.trivial_audio import PREDICTORS_AUDIO
 from audioml.methods.trivial_symbols import SYMBOLS
 
 if TYPE_CHECKING:
@@ -121,6 +122,6 @@ def _ratio_mask(mixture: Any, target: Any, window: int = 512, hop: int = 128) ->
     return dsp.overlap_add(torch.fft.irfft(x * ratio, n=window), window, hop, mixture.shape[-1])
 
 
-PREDICTORS: dict[str, Predictor] = {
+PREDICTORS: dict[str, Predictor] = PREDICTORS_AUDIO | {
     f.__name__: f for f in (unprocessed, majority, silence, truth, ideal_mask, round_trip, mean_spectrum, mean_speech, *SYMBOLS)
 }

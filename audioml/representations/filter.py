@@ -29,6 +29,7 @@ class Filter(Framed):
     `rooms` decay times in seconds.  Several stems may each have settings; then their filtered signals add up.
     """
 
+    listens = "stft_mag"
     borrows = "audio"
 
     def __init__(

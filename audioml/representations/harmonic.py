@@ -30,6 +30,7 @@ class Harmonic(Framed):
     a semitone.  `rooms` decay times in seconds.
     """
 
+    listens = "stft_mag"
     phaseless = True  # losses between samples say nothing
 
     def __init__(
