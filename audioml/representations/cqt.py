@@ -28,6 +28,7 @@ class Cqt(Representation):
     """
 
     carries = (Wave, Stems)
+    phaseless = True
 
     def __init__(
         self,

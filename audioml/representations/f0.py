@@ -22,6 +22,9 @@ class F0(Framed):
     Gradients reach loudness and periodicity, not the pitch.
     """
 
+    phaseless = True
+    detached = True  # a loss between waves does not teach the pitch
+
     def __init__(self, *, window: int, hop: int, low: float, high: float, threshold: float) -> None:
         super().__init__(window=window, hop=hop)
         if not 0 < low < high:

@@ -46,6 +46,8 @@ class Lpc(Framed):
         if order is not None and not 1 <= order <= hop:
             raise RequestError(f"representation.order={order} should lie between 1 and hop={hop}")
         self.order, self.parameters, self.excitation = order, parameters, excitation
+        self.phaseless = excitation != "residual"
+        self.detached = excitation == "pulse"  # a loss between waves does not teach the pitch
         self.low, self.high, self.threshold = low, high, threshold
         if excitation == "residual":
             self.delay = 0

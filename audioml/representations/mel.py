@@ -94,6 +94,8 @@ class LogMel(Mel):
     normalize=none renders.  Gradients reach the energies, not the phase.
     """
 
+    phaseless = True
+
     def __init__(
         self,
         *,

@@ -38,6 +38,7 @@ class Spectrum(StftMagnitude):
         check_rendering(1.0, iterations, momentum)
         self.render, self.iterations, self.momentum = render, iterations, momentum
         self.borrows = "phase" if render == "phase" else None
+        self.phaseless = render != "phase"
 
     def encode(self, seq: Seq, world: Wave | Stems) -> tuple[Seq, Any]:
         """[B, C, T] -> ([B, C, F, N], (unit phase, samples, lengths)), without the phase where none is borrowed."""

@@ -224,3 +224,14 @@ def test_what_cannot_stream_says_so() -> None:
         shelf.make("representation", "lpc").decode_step(None, None, None, MONO)
     with pytest.raises(Misfit, match="representation 'f0' has no streaming decoder"):
         shelf.make("representation", "f0").decode_step(None, None, None, MONO)
+
+
+def test_what_keeps_no_phase_says_so() -> None:
+    """Methods choose their losses by these marks."""
+    make = shelf.make
+    for name in ("f0", "lpc", "logmel", "cqt", "griffin"):
+        assert make("representation", name).phaseless
+    for name, user in (("lpc", {"excitation": "residual"}), ("stft_power", {})):
+        assert not make("representation", name, user).phaseless
+    assert [make("representation", "lpc", {"excitation": e}).detached for e in ("noise", "pulse")] == [False, True]
+    assert make("representation", "f0").detached
