@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -69,6 +69,8 @@ def _items(
     task: Task, port: str, clips: Sequence[Clip], outputs: Sequence[Mapping[str, Any]], worlds: Mapping[str, World]
 ) -> Items:
     world = worlds.get(port, task.outputs[port])
+    if getattr(task, "unordered", False):
+        world = replace(world, names=None)  # type: ignore[call-arg]  # whatever the data call them, any order is right
     targets, found = [c.ports[port] for c in clips], [o[port] for o in outputs]
     nats = [o.get(LIKELIHOOD) for o in outputs]
     heard = next((p for p, w in task.inputs.items() if w.family == world.family), None)

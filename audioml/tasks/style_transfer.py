@@ -21,6 +21,6 @@ class StyleTransfer(Task):
             primary="fidelity/mel_distance",
             prefers=("regress", "diffusion", "gan"),
             baseline="unprocessed",
-            ceiling="round_trip",
+            ceiling="truth",
             models=("unet", "cnn1d"),
         )

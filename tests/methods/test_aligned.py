@@ -166,6 +166,18 @@ def test_nor_in_a_space_whose_rendering_searches(method: str) -> None:
     assert a["space"].item() == pytest.approx(b["space"].item(), abs=1e-5)
 
 
+def test_nor_in_the_scores() -> None:
+    from audioml.metrics import evaluate
+    from audioml.parts import Clip
+
+    task, world = shelf.make("task", "unnamed_separation"), Stems(("s1", "s2"), 1, 16000)
+    stems = waves(1, 2, 1, 8000).x[0].numpy()
+    clips = [Clip("c", {"mix": stems.sum(0), "stems": stems})]
+    scores = [evaluate(task, clips, [{"stems": x}], worlds={"stems": world}).values for x in (stems, stems[::-1].copy())]
+    assert scores[0]["fidelity/si_sdr"].value == scores[1]["fidelity/si_sdr"].value > 50
+    assert not [k for k in scores[0] if k.endswith("_s1")], "no name, no value of its own"
+
+
 # ---- synthesisers and filters ---------------------------------------------------------------------------------------------------
 def test_row_ddsp_learns_an_effect() -> None:
     from audioml import dsp_effects
