@@ -44,6 +44,7 @@ class Mixed(Prepared):
         self.rate, self.channels = tapes[0].rate, tapes[0].channels
         self.rows = {split: [_usable(p, t, split) for p, t in zip(pools, tapes, strict=True)] for split in SPLITS}
         self._group = [np.asarray([_number(p, g) for g in p.groups], np.uint64) for p in pools]
+        self._told_apart()
         self._fixed = {split: self._pick(split, _FIXED + k, 0, count) for k, (split, count) in enumerate(recipe.items.items())}
         self.statistics: dict[str, Any] = {}
         self.report = {
@@ -54,6 +55,19 @@ class Mixed(Prepared):
         }
         facts = [[t.fingerprint() for t in tapes], [[p.name, p.splits, p.groups] for p in pools], repr(recipe), sorted(worlds)]
         self.fingerprint = hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _told_apart(self) -> None:
+        """RunError where two sources that share a folder have too few speakers (songs, files) never to show the same one."""
+        for split, rows in self.rows.items():
+            groups = [set(own[r].tolist()) for own, r in zip(self._group, rows, strict=True)]
+            for s, mine in enumerate(groups):
+                rivals = [self.pools[k].name for k in range(s) if groups[k] & mine]
+                if len(mine) <= len(rivals):
+                    name, others = self.pools[s].name, ", ".join(rivals)
+                    raise RunError(
+                        f"source '{name}' has {len(mine)} speaker(s) or file(s) for {split}, and {others} draws from the same: "
+                        f"a mixture needs different ones"
+                    )
 
     def size(self, split: str) -> int:
         """Fixed mixtures; for train the recordings of the largest source."""

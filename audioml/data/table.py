@@ -50,8 +50,8 @@ class Table:
 
     @cached_property
     def audio(self) -> tuple[str, ...]:
-        """``file_name`` and the columns ``*_file_name``, as far as they name recordings."""
-        own = [c for c in self.columns if c == "file_name" or c.endswith(SUFFIX)]
+        """``file_name``, the columns ``*_file_name`` and others whose cells all name audio files."""
+        own = [c for c in self.columns if names_files(c, (row.get(c, "") for row in self.rows))]
         return tuple(c for c in own if c not in self.sides)
 
     def source(self, key: str) -> Source:
@@ -81,6 +81,14 @@ def is_side(cells: Iterable[str]) -> bool:
     return some
 
 
+def names_files(column: str, cells: Iterable[str]) -> bool:
+    """Whether a column names recordings: by its own name, or since every cell ends as audio files do."""
+    if column == "file_name" or column.endswith(SUFFIX):
+        return True
+    some = [cell for cell in cells if cell]
+    return bool(some) and all(cell.lower().endswith(EXTENSIONS) for cell in some)
+
+
 def audio_columns(columns: Iterable[str]) -> list[str]:
     """The columns ``*_file_name``, in the table's order."""
     return [name for name in columns if name.endswith(SUFFIX)]
@@ -102,9 +110,11 @@ def read_table(path: str | os.PathLike[str], *, parallel: bool, mixes: tuple[str
     Raises RequestError for a missing folder, an empty one, and for files that leave the folder.
     """
     root = Path(path).expanduser()
-    if root.is_file() and root.suffix == ".json":
-        rows = _scores(root)
-        return Table(str(path), tuple(rows), tuple(rows[0]), root.parent)
+    if root.is_file() and root.suffix in (".json", ".csv", ".jsonl"):
+        rows = _scores(root) if root.suffix == ".json" else read_metadata(root, root.parent)
+        if not rows:
+            raise RequestError(f"data.path={path} has no rows")
+        return Table(str(path), tuple(rows), tuple(dict.fromkeys(name for row in rows for name in row)), root.parent)
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise RequestError(f"data.path={path} {what}; give a folder with audio files or with a metadata.csv")
@@ -144,13 +154,13 @@ def read_metadata(file: Path, root: Path) -> list[dict[str, str]]:
     """Rows of a metadata.csv or .jsonl; recordings become relative to `root`.  RequestError for unreadable text."""
     try:
         text = file.read_text(encoding="utf-8-sig")
-        raw = _jsonl(text) if file.suffix == ".jsonl" else list(csv.DictReader(text.splitlines(keepends=True)))
+        raw = _jsonl(text) if file.suffix == ".jsonl" else _piped(text) or list(csv.DictReader(text.splitlines(keepends=True)))
     except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
         raise RequestError(f"{file} cannot be read as {file.suffix[1:]} in UTF-8: {error}") from error
     below = PurePosixPath(file.parent.relative_to(root).as_posix())
     rows = [{str(k): cell_text(v) for k, v in record.items() if k is not None} for record in raw]
     columns = dict.fromkeys(name for row in rows for name in row)
-    files = [c for c in columns if c == "file_name" or c.endswith(SUFFIX)]
+    files = [c for c in columns if names_files(c, (row.get(c, "") for row in rows))]
     sides = [c for c in columns if c not in files and is_side(row.get(c, "") for row in rows)]
     if raw and not files and not sides:
         raise RequestError(f"{file} has no column 'file_name'; its columns are {', '.join(columns)}")
@@ -159,6 +169,14 @@ def read_metadata(file: Path, root: Path) -> list[dict[str, str]]:
             if row.get(column) and not (column in sides and row[column].startswith(("[", "{"))):
                 row[column] = str(below / inside(row[column], str(file)))
     return rows
+
+
+def _piped(text: str) -> list[dict]:
+    """LJSpeech's form, which many voices share: lines of ``ID|text|normalised text``, the recording being wavs/ID.wav."""
+    lines = [line.split("|") for line in text.splitlines() if line.strip()]
+    if not lines or len(lines[0]) < 2 or "file_name" in lines[0]:
+        return []
+    return [{"file_name": f"wavs/{cells[0]}.wav", "transcript": cells[-1]} for cells in lines]
 
 
 def _jsonl(text: str) -> list[dict]:
@@ -177,18 +195,42 @@ def cell_text(value: object) -> str:
 
 def audio_files(root: Path) -> list[str]:
     """Audio files below `root`, sorted, as relative posix paths; folders that begin with '.' or '_' are passed over."""
+    return found_files(root, EXTENSIONS)
+
+
+def found_files(root: Path, endings: tuple[str, ...]) -> list[str]:
+    """As `audio_files`, for any endings."""
     found: list[str] = []
     for folder, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(f for f in folders if f[0] not in "._")
         at = Path(folder).relative_to(root)
-        found += [(at / f).as_posix() for f in files if f.lower().endswith(EXTENSIONS) and f[0] != "."]
+        found += [(at / f).as_posix() for f in files if f.lower().endswith(endings) and f[0] != "."]
     return sorted(found)
 
 
 def _plain(root: Path, parallel: bool, mixes: tuple[str, ...]) -> list[dict[str, str]]:
     files = audio_files(root)
+    if not files:  # scores
+        midi = found_files(root, (".mid", ".midi"))
+        return [{"file_name": file, "song": PurePosixPath(file).parts[0]} for file in midi]
     level = split_level(files)
-    return _parallel(files, level, mixes) if parallel else [_single(root, file, level) for file in files]
+    if parallel:
+        return _parallel(files, level, mixes)
+    beside = _beside(found_files(root, SIDES))
+    return [beside.get(PurePosixPath(file).stem, {}) | _single(root, file, level) for file in files]
+
+
+def _beside(sides: list[str]) -> dict[str, dict[str, str]]:
+    """Stem -> side files called like a recording, by the folder they are in (annotations/x.csv), else by their form (x.mid)."""
+    found: dict[str, dict[str, str]] = {}
+    for file in sides:
+        path = PurePosixPath(file)
+        form = {"mid": "midi"}.get(path.suffix[1:].lower(), path.suffix[1:].lower())
+        own = found.setdefault(path.stem, {})
+        own[form] = file
+        if len(path.parts) > 1:
+            own.setdefault(path.parts[0], file)
+    return found
 
 
 def _single(root: Path, file: str, level: int | None) -> dict[str, str]:

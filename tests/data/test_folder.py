@@ -19,7 +19,6 @@ from sound_folders import (
     metadata,
     noise,
     pairs,
-    real_set,
     song_folder,
     write,
 )  # fmt: skip
@@ -256,38 +255,6 @@ def test_settings_out_of_range(tmp_path: Path, settings: dict[str, object], word
         folder(tmp_path, **settings)
 
 
-def test_stereo_music_at_its_own_rate(tmp_path: Path) -> None:
-    for i, split in enumerate(["train"] * 6 + ["test"] * 2):
-        for stem in ("mixture", "bass", "drums"):
-            write(tmp_path / f"set/{split}/Song {i}/{stem}.wav", noise(i, 0.1, 44100, 2), 44100)
-    prepared = corpus("musdb18hq", path=str(tmp_path / "set"), cache=str(tmp_path / "c")).prepare(SEPARATE)
-    assert prepared.worlds["stems"] == Stems(("bass", "drums"), 2, 44100)
-    assert prepared.train_batch(0, 3, 0.05, 0)["stems"][0].shape == (3, 2, 2, 2205)
-    assert prepared.clip("test", 0).name == "test/Song 6/mixture"
-
-
-def test_named_sets_of_classes(tmp_path: Path) -> None:
-    for fold in range(1, 6):
-        for clip in range(4):
-            write(tmp_path / f"esc/{fold}-{clip}-A-{clip % 2}.wav", noise(clip, 0.1))
-    prepared = corpus("esc50", path=str(tmp_path / "esc"), cache=str(tmp_path / "c")).prepare(CLASSIFY)
-    assert prepared.report["rows"] == {"train": 12, "valid": 4, "test": 4}
-    for who in range(20):
-        for word in ("yes", "no"):
-            write(tmp_path / f"sc/{word}/{who:08x}_nohash_0.wav", noise(who, 0.1))
-    write(tmp_path / "sc/_background_noise_/hum.wav", noise(1, 1.0))
-    data = corpus("speech_commands", path=str(tmp_path / "sc"), cache=str(tmp_path / "c"))
-    assert data.provides(CLASSIFY)["label"] == Label(("no", "yes"))
-    prepared = data.prepare(CLASSIFY)
-    assert prepared.report["rows"] == {"train": 32, "valid": 4, "test": 4}
-    assert prepared.report["splits"].endswith("carved from train by group")
-    for digit in range(3):
-        for speaker in "abcdefghij":
-            write(tmp_path / f"fsdd/{digit}_{speaker}_0.wav", noise(digit, 0.1, 8000), 8000)
-    prepared = corpus("fsdd", path=str(tmp_path / "fsdd"), cache=str(tmp_path / "c")).prepare(CLASSIFY)
-    assert prepared.report["rows"] == {"train": 24, "valid": 3, "test": 3}
-
-
 def test_metadata_is_read_without_numpy_or_torch(tmp_path: Path) -> None:
     path = classes(tmp_path / "set")
     code = f"""
@@ -298,25 +265,7 @@ from audioml.kinds import Label, Wave
 from audioml.parts import Task
 task = Task("classification", {{"audio": Wave()}}, {{"label": Label()}}, (), "", (), "", "")
 shelf.make("data", "folder", {{"path": {str(path)!r}}}).provides(task)
-assert not set(sys.modules) & {{"torch", "numpy", "datasets", "soundfile", "tqdm"}}, "heavy"
+print("heavy:", sorted(set(sys.modules) & {{"torch", "numpy", "datasets", "soundfile", "tqdm"}}))
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
-
-
-@pytest.mark.parametrize(
-    ("name", "task", "train"),
-    [("libri_noisy", ENHANCE, 174), ("mdb_multitrack", SEPARATE, 8), ("esc10", CLASSIFY, 240), ("ljspeech_mini", RECOGNISE, 21)],
-)
-def test_real_sets(tmp_path: Path, name: str, task: object, train: int) -> None:
-    prepared = corpus("folder", path=str(real_set(name)), cache=str(tmp_path), rate=8000).prepare(task)
-    assert prepared.size("train") == train
-    assert prepared.report["skipped"] == []
-    batch = prepared.train_batch(0, 4, 1.0, 0)
-    assert all(np.isfinite(x).all() for x, _ in batch.values() if isinstance(x, np.ndarray))
-
-
-def test_real_leave_one_speaker_out(tmp_path: Path) -> None:
-    data = corpus("folder", path=str(real_set("fsdd")), fold_column="speaker", test_fold="theo", cache=str(tmp_path), rate=8000)
-    prepared = data.prepare(CLASSIFY)
-    assert {prepared.clip("test", i).name.split("_")[1] for i in range(0, 500, 50)} == {"theo"}
-    assert prepared.report["rows"] == {"train": 1800, "valid": 200, "test": 500}
+    told = subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert told.stdout.strip() == "heavy: []"

@@ -127,6 +127,31 @@ def test_two_speakers_from_one_folder_are_two(tmp_path: Path) -> None:
         assert (groups[first] != groups[second]).all()
 
 
+def test_one_speaker_cannot_be_two_sources(tmp_path: Path) -> None:
+    rows = []
+    for i in range(12):
+        write(tmp_path / f"set/{i}.wav", noise(i, 0.2))
+        split = ("train", "valid", "test")[i % 3]
+        rows.append({"file_name": f"{i}.wav", "split": split, "speaker": "anna" if split == "valid" else f"s{i}"})
+    metadata(tmp_path / "set", rows)
+    words = r"source 'b' has 1 speaker\(s\) or file\(s\) for valid, and a draws from the same: a mixture needs different ones"
+    with pytest.raises(RunError, match=words):
+        mix(tmp_path, SEPARATE, {"a": tmp_path / "set", "b": tmp_path / "set"})
+
+
+def test_real_speakers_of_one_folder_are_two(tmp_path: Path) -> None:
+    clean = real_set("libri_noisy") / "clean"
+    prepared = mix(tmp_path, SEPARATE, {"s1": clean, "s2": clean}, rate=8000)
+    own = prepared._group
+    for split, rows in prepared.rows.items():
+        assert {p.splits[r] for p, of in zip(prepared.pools, rows) for r in of} == {split}
+    for step in range(60):
+        one, two = prepared._pick("train", 3, step, 16)
+        assert not (own[0][one] == own[1][two]).any()
+    for picks in prepared._fixed.values():
+        assert not (own[0][picks[0]] == own[1][picks[1]]).any()
+
+
 def test_the_metadata_beside_a_folder_says_split_and_group(tmp_path: Path) -> None:
     rows = []
     for i, split in enumerate(("train", "valid", "test", "heldout") * 3):

@@ -66,6 +66,15 @@ def test_leaving_one_speaker_out() -> None:
     assert {row["speaker"] for row, own in zip(rows, splits) if own == "valid"} == {"a"}
 
 
+def test_several_folds_at_once() -> None:
+    rows = [{"song": f"s{i % 6}"} for i in range(30)]
+    splits, note = deal(rows, fold_column="song", test_fold=["s1", "s4"], valid_fold=["s0"])
+    assert {row["song"]: own for row, own in zip(rows, splits)} == {
+        "s0": "valid", "s1": "test", "s2": "train", "s3": "train", "s4": "test", "s5": "train",
+    }  # fmt: skip
+    assert note == "test is song=s1 or s4"
+
+
 def test_a_number_names_a_fold() -> None:
     assert deal([{"fold": str(i % 5)} for i in range(50)], fold_column="fold", test_fold=3)[0].count("test") == 10
 
@@ -77,6 +86,8 @@ def test_a_number_names_a_fold() -> None:
         ([{"a": "1"}] * 9, {"fold_column": "fold"}, "data.fold_column=fold is not a column of data; the columns are a"),
         ([{"f": "1"}, {"f": "2"}], {"fold_column": "f", "test_fold": 7},
          "data.test_fold=7 is not in column 'f' of data; its values are 1, 2"),
+        ([{"f": "1"}, {"f": "2"}], {"fold_column": "f", "test_fold": ["1", "3"]},
+         "data.test_fold=3 is not in column 'f' of data; its values are 1, 2"),
         ([{"f": "1"}, {"f": "2"}], {"fold_column": "f"},
          "data.fold_column=f needs data.test_fold; the values of the column are 1, 2"),
         ([{"f": "1"}] * 9, {"test_fold": "1"}, "data.test_fold and data.valid_fold need data.fold_column; the columns are f"),
