@@ -56,7 +56,8 @@ def reorder(items: Items) -> Items:
 
     outputs = list(items.outputs)
     for index, target, output, _ in stacks(items):
-        unit = [x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12) for x in (target, output)]
+        both = (x.astype(np.float64) for x in (target, output))  # single precision has no number just below one
+        unit = [x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12) for x in both]
         likeness = np.square(np.einsum("gict,gjct->gijc", *unit)).clip(0, 1 - 1e-10)
         gain = np.log10(likeness.clip(1e-10) / (1 - likeness)).mean(-1)  # SI-SDR / 10 dB, by the cosine
         for row, i in enumerate(index):
