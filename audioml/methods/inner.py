@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from audioml.errors import Misfit, RequestError, did_you_mean
 from audioml.kinds import Batch, Frames, Grid, Seq, Stems, Wave, rate_of
 from audioml.methods.aligned import LOSS_NAMES
-from audioml.parts import Flow, Method, Side
+from audioml.parts import Flow, Method, Representation, Side
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,8 @@ class Inner(Method):
     output itself; all other inputs condition both sides.
 
     `losses`: between waves (audioml/losses.py), and `space`, the mean absolute difference in the output's space.  Where rendering
-    searches for a phase (a representation with `iterations`), `space` alone is taken: a search has no useful gradient.
+    searches for a phase (a representation with `iterations`), `space` alone is taken: a search has no useful gradient; where the
+    representation only speaks (`listens`), the waves alone.
     """
 
     def __init__(self, *, losses: dict[str, float]) -> None:
@@ -82,36 +83,41 @@ class Inner(Method):
         """Reconstruction and the bottleneck's losses."""
         from audioml.losses import LOSSES
 
-        output = system.plan.output
-        target, _ = system.encode(output.port, batch)
-        source = system.plan.flow.source
-        frames, side = target.x.shape[-1], (batch[output.port].x.shape[-1], batch[output.port].n)
+        output, source = system.plan.output, system.plan.flow.source
+        true = batch[output.port]
+        space, waves = self.compares(output.representation)
         context = system.context(batch)
-        z = system.inward(batch, None if source else target, context)
+        target = system.encode(output.port, batch)[0] if space or source is None else None
+        frames, side = blank(system, true.x.shape[-1], true.n)
+        z = system.inward(batch, target if source is None else None, context)
         inner, found = self.through(system, z)
-        emission = fitted(system.outward(inner, frames, context).x, frames)
-        if "space" in self.compared:
-            found["space"] = distance(emission, target)
-        waves = [n for n in self.compared if n != "space"]
-        if waves and not ("space" in found and getattr(output.representation, "iterations", 0)):
-            estimate = output.representation.decode(Seq(emission, target.n), side, output.world)
-            reference = batch[output.port]
-            pair = (estimate.x.flatten(1, -2), reference.x.flatten(1, -2), reference.n)
+        emission = system.outward(inner, frames, context)
+        if space and target is not None:
+            found["space"] = distance(fitted(emission.x, target.x.shape[-1]), target)
+        if waves:
+            estimate = output.representation.decode(Seq(fitted(emission.x, frames), emission.n), side, output.world)
+            pair = (estimate.x.flatten(1, -2), true.x.flatten(1, -2), true.n)
             found |= {name: LOSSES[name](*pair) for name in waves}
         return found
 
+    def compares(self, rep: Representation) -> tuple[bool, tuple[str, ...]]:
+        """Whether spaces are compared, and which losses between waves are taken."""
+        waves = tuple(n for n in self.compared if n != "space")
+        if len(waves) in (0, len(self.compared)):
+            return not waves, waves
+        return (True, ()) if getattr(rep, "iterations", 0) else (not rep.listens, waves)
+
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """The output wave; without an audio input, as long as `ask` says, from the prior."""
-        output = system.plan.output
+        output, source = system.plan.output, system.plan.flow.source
         context = system.context(inputs)
-        if system.plan.flow.source:
-            reference, side = system.reference(inputs)
-            z = system.inward(inputs, None, context)
-            inner, _ = self.through(system, z)
-            return render(system, inner, reference.x.shape[-1], side, context)
+        if source is not None:
+            frames, side = blank(system, inputs[source].x.shape[-1], inputs[source].n)
+            inner, _ = self.through(system, system.inward(inputs, None, context))
+            return render(system, inner, frames, side, context)
         if ask is None:
             raise RequestError(f"method '{self.name}' makes '{output.port}' from nothing and must be told how long it should be")
-        frames, side = blank(system, len(ask.n), int(ask.n.max()), ask.n)
+        frames, side = blank(system, int(ask.n.max()), ask.n)
         steps = -(-frames // system.network.ratio)
         z = self.prior(system, len(ask.n), steps)
         return render(system, Seq(z, ask.n.new_full((len(ask.n),), steps)), frames, side, context)
@@ -141,7 +147,7 @@ def render(system: System, latents: Seq, frames: int, side: Any, context: Contex
 def sound(system: System, latents: torch.Tensor, samples: int) -> Any:
     """Numbers in the bottleneck [B, D, M] -> the wave [B, C, samples], where the output needs nothing of an input."""
     n = latents.new_full((len(latents),), samples).long()
-    frames, side = blank(system, len(latents), samples, n)
+    frames, side = blank(system, samples, n)
     steps = n.new_full((len(latents),), latents.shape[-1])
     return render(system, Seq(latents, steps), frames, side, None)[system.plan.output.port].x
 
@@ -163,7 +169,7 @@ def distance(emission: Any, target: Seq) -> Any:
     return ((emission - target.x).abs() * valid).sum() / (valid.sum().clamp(min=1) * per)
 
 
-def blank(system: System, batch: int, samples: int, n: Any) -> tuple[int, Any]:
+def blank(system: System, samples: int, n: Any) -> tuple[int, Any]:
     """How many frames the output's representation makes of `samples`, and the side that its decoding wants."""
     import torch
 

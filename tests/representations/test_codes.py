@@ -15,6 +15,7 @@ from audioml.coder import load_coder
 from audioml.errors import Misfit, RequestError, RunError
 from audioml.kinds import Codes, Frames, Seq, Stems, Wave
 from audioml.predict import load
+from audioml.representations.mel import LogMel
 from audioml.run import execute
 from audioml.runfolder import finished
 from tests.conftest import tiny_args
@@ -65,8 +66,7 @@ def test_space_and_codes_of_mel_frames() -> None:
 
 def test_every_level_comes_nearer_to_the_mel_spectrum() -> None:
     rep = fitted("rvq", books=4)
-    plain = shelf.make("representation", "logmel")
-    want, _ = plain.encode(sounds(), WORLD)
+    want, _ = LogMel.encode(rep, sounds(), WORLD)
     codes, _ = rep.encode(sounds(), WORLD)
     from audioml.nn import kmeans
 
