@@ -163,9 +163,18 @@ def preferred(draft: Draft, names: Mapping[str, str], row: Row | None) -> Iterat
         methods = unique(reserved.get("methods", task.prefers)) if names["method"] == "auto" else [names["method"]]
         for method in [row.method] if row and row.method else methods:
             second = shelf.load("method", method).get("representations", ())
-            ranked = unique(first, second, reserved.get("representations", ()), shelf.parts("representation"))
+            ranked = unique(heard(draft), first, second, reserved.get("representations", ()), shelf.parts("representation"))
             for rep in ranked if names["representation"] == "auto" else [names["representation"]]:
                 yield {"task": names["task"], "representation": rep, "model": model, "method": method}
+
+
+def heard(draft: Draft) -> list[str]:
+    """Where the output's representation is set apart from the rest: that, or the one through which it listens."""
+    (port,) = draft.task.outputs
+    name = draft.ports.get(port)
+    if name is None or draft.task.outputs[port].family != "audio":
+        return []
+    return [shelf.make("representation", name).listens or name]
 
 
 def unique(*lists: Any) -> list[str]:

@@ -75,9 +75,9 @@ class Draft:
         user = self.user.get("model", {})
         keys, reserved = shelf.settings("model", name, user, self.preset)
         facts = shelf.declaration(reserved["_target_"]).facts
-        choice = ModelChoice(
-            name, reserved["_target_"], facts["takes"], facts["traffic"], keys, facts.get("causal_if"), frozenset(user) & set(keys)
-        )
+        usual = shelf.load("model", name)  # a composed configuration repeats the file: only what differs was said by the user
+        fixed = frozenset(k for k, v in user.items() if k in keys and v != usual.get(k))
+        choice = ModelChoice(name, reserved["_target_"], facts["takes"], facts["traffic"], keys, facts.get("causal_if"), fixed)
         return choice, reserved
 
     def method(self, name: str) -> Method:

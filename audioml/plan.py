@@ -78,6 +78,8 @@ def plan(
         method = method.fallback()
         flow = method.flow(list(inputs.values()), output)
     # any aligned network can stand on both sides of a bottleneck
+    if task.via and method.trains and task.via not in flow.needs:
+        raise Misfit(f"task '{task.name}' must pass through a {task.via}, and method '{method.name}' has none; it would copy")
     lack = {"aligned" if n == "bottleneck" else n for n in flow.needs - set(model.traffic)} - set(model.traffic) - {"causal"}
     if lack:
         raise Misfit(

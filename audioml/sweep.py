@@ -23,9 +23,10 @@ COMMITTED = Path("docs/results/records")
 
 
 def main(arguments: list[str]) -> None:
-    """``sweep=NAME [axis=A,B …] [axis.setting=VALUE …]``: the sweep's axes, of which the arguments replace or add to some."""
+    """``sweep=NAME [axis=A,B …] [axis.setting=VALUE …] [share=1/2]``: the sweep's axes, of which the arguments replace or add to
+    some, and the share of the jobs that this process takes."""
     given = dict(a.partition("=")[::2] for a in arguments)
-    name = given.pop("sweep", None)
+    name, share = given.pop("sweep", None), shared(given.pop("share", "1/1"))
     if name is None or name not in shelf.names("sweep"):
         near = did_you_mean(name or "", shelf.names("sweep"))
         raise RequestError(f"sweep={name or ''} does not exist{near or ';'} sweeps: {', '.join(shelf.names('sweep'))}")
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> None:
     for key, value in given.items():
         prepare(f"{key}={value}", multirun=True)
         axes[key] = value.split(",") if key in (*shelf.GROUPS, "seed") else [value]
-    jobs = [[f"{k}={v}" for k, v in zip(axes, values, strict=True)] for values in itertools.product(*axes.values())]
+    jobs = [[f"{k}={v}" for k, v in zip(axes, values, strict=True)] for values in itertools.product(*axes.values())][share]
     failed, begin = 0, time.time()
     for count, job in enumerate(jobs, 1):
         left = f", about {(time.time() - begin) / (count - 1) * (len(jobs) - count + 1) / 60:.0f} min left" if count > 1 else ""
@@ -47,6 +48,14 @@ def main(arguments: list[str]) -> None:
             print(f"    failed: {error}", flush=True)
     if failed:
         raise AudiomlError(f"{failed} of {len(jobs)} runs failed; each said why above")
+
+
+def shared(text: str) -> slice:
+    """``share=2/3``: the second of three processes that divide a sweep among them."""
+    first, _, of = text.partition("/")
+    if not (first.isdecimal() and of.isdecimal() and 1 <= int(first) <= int(of)):
+        raise RequestError(f"share={text} should be like 1/2: this process is the first of two")
+    return slice(int(first) - 1, None, int(of))
 
 
 def run(job: list[str]) -> str:

@@ -26,6 +26,7 @@ class Codec(Task):
             ceiling="round_trip",
             models=("autoencoder",),
             derived={"decoded": "audio"},
+            via="bottleneck",
         )
 
     def derive(self, port: str, x: Any, world: World, rng: Any) -> Any:
