@@ -15,9 +15,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 from sound_folders import CLASSIFY, RECOGNISE, SEPARATE, classes, corpus, noise, write
 
-from audioml.datamodule import DataModule, collate
-from audioml.kinds import Seq
-from audioml.parts import Prepared, Task
+from audioml.datamodule import DataModule, collate, seconds_of
+from audioml.kinds import Curve, Label, Notes, Seq, Tags, Text, Wave
+from audioml.parts import Clip, Prepared, Task
 
 
 def made(at: Path, task: Task = CLASSIFY) -> tuple[Prepared, Mapping[str, Any]]:
@@ -127,3 +127,29 @@ def test_collate_pads_every_kind(tmp_path: Path) -> None:
     assert batch["text"].x == ["4 is said", "10 is said"]
     assert batch["text"].n.tolist() == [9, 10]
     assert batch["audio"].n.tolist() == [3200, 3200]
+
+
+def test_collate_pads_symbols_on_their_last_axis() -> None:
+    worlds = {"notes": Notes(), "f0": Curve(("f0",), 100), "tags": Tags(("a", "b")), "label": Label(("x", "y"))}
+
+    def clip(notes: int, frames: int, tag: int) -> Clip:
+        ports = {"notes": np.ones((5, notes)), "f0": np.ones((1, frames)), "tags": np.eye(2)[tag], "label": tag}
+        return Clip("c", ports)
+
+    batch = collate([clip(3, 20, 0), clip(0, 15, 1)], worlds)
+    assert batch["notes"].x.shape == (2, 5, 3)
+    assert batch["notes"].n.tolist() == [3, 0]
+    assert not batch["notes"].x[1].any()
+    assert batch["f0"].x.shape == (2, 1, 20)
+    assert batch["tags"].x.tolist() == [[1, 0], [0, 1]]
+    assert batch["tags"].n.tolist() == [1, 1]
+    assert {batch[port].x.dtype for port in ("notes", "f0", "tags")} == {torch.float32}
+    empty = collate([clip(0, 1, 0)], worlds)["notes"]
+    assert (empty.x.shape, empty.n.tolist()) == ((1, 5, 1), [0])
+
+
+def test_how_long_an_item_lasts() -> None:
+    assert seconds_of(np.zeros((1, 8000)), Wave(1, 16000)) == 0.5
+    assert seconds_of(np.zeros((1, 50)), Curve(("f0",), 100)) == 0.5
+    assert seconds_of(np.asarray([[0.0, 1.0], [0.5, 2.5], [60, 60], [1, 1], [0, 0]]), Notes()) == 2.5
+    assert seconds_of("a text", Text()) == 0.0
