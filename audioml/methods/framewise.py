@@ -38,7 +38,8 @@ class Framewise(Method):
         self.losses = {"cross_entropy": 1.0}
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
-        """Refuses outputs that are neither codes nor zeros and ones, inputs without frames, and unequal rates."""
+        """Refuses outputs that are neither codes nor zeros and ones, inputs without frames or of the output's own symbols (a
+        prompt), and unequal rates."""
         one = only_input(self.name, inputs)
         space = output.space
         if not (isinstance(space, Codes) or (isinstance(space, Frames) and space.binary)):
@@ -52,6 +53,11 @@ class Framewise(Method):
         if y is not None and y != x and not output.representation.follows:
             raise Misfit(
                 f"input '{one.port}' runs at {float(x):g} frames/s and output '{output.port}' at {float(y):g}; they must be equal"
+            )
+        if one.world.family == output.world.family != "audio":
+            raise Misfit(
+                f"method '{self.name}' reads the output off the input frame by frame, and input '{one.port}' comes before output "
+                f"'{output.port}', not beside it"
             )
         return Flow(one.space, replace(space, rate=x), source=one.port)
 

@@ -157,6 +157,8 @@ def test_what_framewise_refuses() -> None:
         plan_of("symbolic", "midi_grid", prompt="midi_raster")
     with pytest.raises(Misfit, match="input 'audio' runs at 62.5 frames/s and output 'notes' at 8; they must be equal"):
         plan_of("transcription", notes="midi_grid", of=Notes(60, 71, 2, 0.125))
+    with pytest.raises(Misfit, match="input 'prompt' comes before output 'score', not beside it"):
+        plan_of("symbolic", "midi_grid")
     with pytest.raises(RequestError, match=r"method\.positive=0 should be above 0"):
         shelf.make("method", "framewise", {"positive": 0.0})
 
