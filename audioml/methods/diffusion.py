@@ -29,6 +29,10 @@ class Diffusion(Method):
     the input holds need not be made again.  Other inputs are read into one vector (`reading: cond`) or attended to (`memory`); a
     share `drop` of the items trains without them, and `guidance` w draws v0 + w·(v - v0) (Ho & Salimans 2022; 1: none).
 
+    `predicts`: what the emission stands for, the velocity or the clean stream, from which the velocity follows.  A velocity holds
+    all the noise, which a network narrower than a frame cannot pass on; a clean stream it can (Li & He 2025).  The loss is that of
+    the velocity in both cases, but at noise so low that an error of the clean stream would count more than 11-fold.
+
     `span`: log-SNR in nats at the ends of the cosine schedule.  `decay`: of the averaged weights, which draw in eval mode.
     `nfe`: evaluations of the velocity per draw; with guidance each runs the network twice.
     """
@@ -39,6 +43,7 @@ class Diffusion(Method):
         self,
         *,
         span: float,
+        predicts: Literal["velocity", "clean"],
         residual: bool,
         scale: Literal["bins", "all"],
         decay: float,
@@ -57,7 +62,7 @@ class Diffusion(Method):
         ):
             if not fine:
                 raise RequestError(f"method.{name}={value} should be {want}")
-        self.span, self.residual, self.scale, self.decay = span, residual, scale, decay
+        self.span, self.predicts, self.residual, self.scale, self.decay = span, predicts, residual, scale, decay
         self.reading, self.drop, self.guidance, self.sampler, self.nfe = reading, drop, guidance, sampler, nfe
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
@@ -122,7 +127,11 @@ class Diffusion(Method):
                 context = heard(context, keep)
             z = Seq(noise.noisy(x, e, angle), target.n)
             found = system.emit(batch, z, context, angle / HALF_TURN).x
-            error = (found - noise.velocity(x, e, angle)).square() * valid
+            if self.predicts == "clean":
+                error = (found - x) / noise.turn(angle, x)[1].clamp(min=noise.LEAST)
+            else:
+                error = found - noise.velocity(x, e, angle)
+            error = error.square() * valid
             return {"velocity": error.sum() / (valid.sum() * error[0, ..., 0].numel())}
 
     # ---- use -----------------------------------------------------------------------------------------------------------
@@ -153,11 +162,11 @@ class Diffusion(Method):
             nonlocal valid
             valid = noise.valid_frames(n, z) if valid is None else valid
             clock, stream = (angle / HALF_TURN).to(z.dtype), Seq(z * valid, n)
-            v = system.emit(inputs, stream, context, clock).x
+            found = system.emit(inputs, stream, context, clock).x
             if guided:
-                v0 = system.emit(inputs, stream, deaf, clock).x
-                v = v0 + self.guidance * (v - v0)
-            return v
+                without = system.emit(inputs, stream, deaf, clock).x
+                found = without + self.guidance * (found - without)
+            return noise.leading(z, found, angle) if self.predicts == "clean" else found
 
         return field
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 CEILING = 200  # batches after which the statistics of `Scale` stand still, so that the goal of training does
+LEAST = 0.3  # an error of x counts as one of the velocity, 1 / sin(a) times as much, down to this sin(a)
 FLOOR = 0.1  # least deviation of a bin, as a share of the root mean square deviation of all
 
 
@@ -49,6 +50,12 @@ def split(z: Tensor, v: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
     """z and its velocity -> (x, e), the clean stream and the noise they stand for."""
     cos, sin = turn(angle, z)
     return cos * z - sin * v, sin * z + cos * v
+
+
+def leading(z: Tensor, x: Tensor, angle: Tensor) -> Tensor:
+    """The velocity of z on its way from x: (cos(a)·z - x) / sin(a)."""
+    cos, sin = turn(angle, z)
+    return (cos * z - x) / sin
 
 
 def valid_frames(n: Tensor, x: Tensor) -> Tensor:
