@@ -47,6 +47,7 @@ class Plan:
     layout: Frames | Grid
     reference: Side | None
     hints: Mapping[str, World] = field(default_factory=dict)
+    reader: ModelChoice | None = None  # how side inputs are read: as `model`, but free to look ahead
 
     def worlds(self) -> dict[str, World]:
         """Port -> world kind of all that data must bring: inputs, output and hints."""
@@ -86,6 +87,7 @@ def plan(
             f"method '{method.name}' needs a model that allows {', '.join(sorted(lack))}; "
             f"model '{model.name}' allows {', '.join(model.traffic)}"
         )
+    reader = model
     if "causal" in flow.needs:
         model = causal(model, method)
     output = _clocked(output, flow)
@@ -101,7 +103,7 @@ def plan(
             f"gives {type(flow.x).__name__}"
         )
     hints = {p: worlds[p] for p in task.hints if p in worlds}
-    return Plan(task, inputs, output, method, model, flow, stream, layout, reference, hints)
+    return Plan(task, inputs, output, method, model, flow, stream, layout, reference, hints, reader)
 
 
 def _reference(task: Task, inputs: Mapping[str, Side], output: Side) -> Side | None:

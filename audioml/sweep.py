@@ -2,6 +2,7 @@
 
 A run is done when a record of the same signature says so, in the outputs or among the committed records; a failed or
 interrupted one is run again.  A run that fails or does not fit is told and does not stop the others.
+Several processes may work on one sweep: each takes what no other is at.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ COMMITTED = Path("docs/results/records")
 
 
 def main(arguments: list[str]) -> None:
-    """``sweep=NAME [axis=A,B …] [axis.setting=VALUE …] [share=1/2]``: the sweep's axes, of which the arguments replace or add to
-    some, and the share of the jobs that this process takes."""
+    """``sweep=NAME [axis=A,B …] [axis.setting=VALUE …]``: the sweep's axes, of which the arguments replace or add to some."""
     given = dict(a.partition("=")[::2] for a in arguments)
-    name, share = given.pop("sweep", None), shared(given.pop("share", "1/1"))
+    name = given.pop("sweep", None)
     if name is None or name not in shelf.names("sweep"):
         near = did_you_mean(name or "", shelf.names("sweep"))
         raise RequestError(f"sweep={name or ''} does not exist{near or ';'} sweeps: {', '.join(shelf.names('sweep'))}")
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     for key, value in given.items():
         prepare(f"{key}={value}", multirun=True)
         axes[key] = value.split(",") if key in (*shelf.GROUPS, "seed") else [value]
-    jobs = [[f"{k}={v}" for k, v in zip(axes, values, strict=True)] for values in itertools.product(*axes.values())][share]
+    jobs = [[f"{k}={v}" for k, v in zip(axes, values, strict=True)] for values in itertools.product(*axes.values())]
     failed, begin = 0, time.time()
     for count, job in enumerate(jobs, 1):
         left = f", about {(time.time() - begin) / (count - 1) * (len(jobs) - count + 1) / 60:.0f} min left" if count > 1 else ""
@@ -50,23 +50,21 @@ def main(arguments: list[str]) -> None:
         raise AudiomlError(f"{failed} of {len(jobs)} runs failed; each said why above")
 
 
-def shared(text: str) -> slice:
-    """``share=2/3``: the second of three processes that divide a sweep among them."""
-    first, _, of = text.partition("/")
-    if not (first.isdecimal() and of.isdecimal() and 1 <= int(first) <= int(of)):
-        raise RequestError(f"share={text} should be like 1/2: this process is the first of two")
-    return slice(int(first) - 1, None, int(of))
-
-
 def run(job: list[str]) -> str:
     """Compose, resolve, and run unless it is done; a line that says what came of it."""
+    from filelock import FileLock, Timeout
+
     from audioml.run import execute
 
     request = compose(job)
-    known = done(run_signature(request), Path(request.outputs))
-    if known is not None:
-        return f"done before: {summary(known)}"
-    return summary(execute(request))
+    sign, outputs = run_signature(request), Path(request.outputs)
+    (outputs / "runs").mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(outputs / "runs" / f".{sign}.lock", timeout=0):
+            known = done(sign, outputs)
+            return f"done before: {summary(known)}" if known is not None else summary(execute(request))
+    except Timeout:
+        return "another process is at it"
 
 
 def compose(job: list[str]) -> Request:

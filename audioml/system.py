@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from audioml.adapters import Clock, embed, head
 from audioml.errors import Misfit
-from audioml.kinds import Batch, Codes, Seq, Stems
+from audioml.kinds import Batch, Codes, Seq, Stems, Wave
 from audioml.nn.augment import hide_blocks
 from audioml.plan import Plan, check_shape
 from audioml.readers import Reader, build_network, concatenated, example_of, side_by_side
@@ -49,7 +49,7 @@ class System(nn.Module):
         self.embed = embed(plan.stream, layout, width, self.network.fold)
         self.head = head(self.network.out, flow.emit, flow.pool)
         self.readers = nn.ModuleDict(
-            {p: Reader(plan.inputs[p], plan.model, width, pool=p in flow.cond) for p in (*flow.memory, *flow.cond)}
+            {p: Reader(plan.inputs[p], plan.reader or plan.model, width, pool=p in flow.cond) for p in (*flow.memory, *flow.cond)}
         )
         if flow.memory:
             self.network.with_memory(width)
@@ -119,9 +119,12 @@ class System(nn.Module):
 
     def reference(self, inputs: Batch) -> tuple[Seq, Any]:
         """The input that the output is aligned with, encoded as the output is, and the side its decoding needs."""
-        side = self.plan.reference
+        side, output = self.plan.reference, self.plan.output
         assert side is not None
-        return self.plan.output.representation.encode(inputs[side.port], side.world)
+        if isinstance(side.world, Stems) and isinstance(output.world, Wave):
+            x, n = inputs[side.port]
+            return output.representation.encode(Seq(x.sum(1), n), output.world)
+        return output.representation.encode(inputs[side.port], side.world)
 
     def forward(self, inputs: Batch, ask: Seq | None = None) -> Batch:
         """World inputs -> world outputs; `ask` says how much is wanted where no input does (see Method.draw)."""
@@ -195,7 +198,7 @@ class Stream:
         rep = self.input.representation
         self.block = rep.block
         self.delay = plan.output.representation.delay if self.audio else 0
-        self.tail = getattr(rep, "window", rep.block) - rep.block
+        self.tail = max(getattr(rep, "window", rep.block) - rep.block, self.delay)
         self.same = self.audio and plan.output.representation is rep
         self.buffer: Tensor | None = None
         self.encoder = self.mixer = self.network = self.decoder = None

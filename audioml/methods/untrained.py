@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from audioml.kinds import Batch, Seq
-from audioml.methods.aligned import only_input
 from audioml.methods.trivial import PREDICTORS
 from audioml.parts import Flow, Method, Side
 
@@ -22,7 +21,8 @@ class Untrained(Method):
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Fits everything, over a model that computes nothing."""
-        return Flow(only_input(self.name, inputs).space, output.space, needs=frozenset({self.needs}))
+        first = inputs[0] if inputs else output
+        return Flow(first.space, output.space, needs=frozenset({self.needs}))
 
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """What the task's predictor says; a ceiling finds the targets among the inputs."""
