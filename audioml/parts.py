@@ -34,6 +34,7 @@ class Task:
     `whole_clips`        True where an output describes the whole clip, so that training may not crop it.
     `hints`              ports that may be there while training, never in use (times of phonemes); left out where data has none.
     `derived`            {port: port it is computed from} for ports that no recording holds; see `derive`.
+    `seconds`            the shortest training crop that makes sense, whatever the preset says (conf/task/NAME.yaml says it).
     `via`                what the flow must need, e.g. "bottleneck": without it the task would be solved by copying.
     `material`           which embedded sets serve the task (conf/task/NAME.yaml says it; data=embedded reads it).
     """
@@ -52,6 +53,7 @@ class Task:
     derived: Mapping[str, str] = field(default_factory=dict)
     material: Any = None
     via: str | None = None
+    seconds: float | None = None
 
     def derive(self, port: str, x: Any, world: World, rng: Any) -> Any:
         """Numpy array of a derived port, one item: `x` [C, T] is the item's array of the port it comes from, whose world is
@@ -69,7 +71,7 @@ def replace_task(task: Task) -> Task:
     outs = {p: w for p, w in task.outputs.items() if p not in task.derived}
     return Task(
         task.name, keep, outs, task.metrics, task.primary, task.prefers, task.baseline, task.ceiling, task.models, task.whole_clips,
-        task.hints, {}, task.material, task.via,
+        task.hints, {}, task.material, task.via, task.seconds,
     )  # fmt: skip
 
 

@@ -184,12 +184,13 @@ class _Run:
         if self.resumed and last.exists():
             load_weights(self.net, last, self.sign)  # refuses code and other plans before Lightning reads the rest
             done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"]) // turns
-        whole = self.request.plan.task.whole_clips
+        task = self.request.plan.task
+        whole = task.whole_clips
         data = DataModule(
             self.prepared,
             self.request.plan.worlds(),
             batch_size=preset["batch"],
-            seconds=None if whole else preset["seconds"],
+            seconds=None if whole else max(preset["seconds"], task.seconds or 0.0),
             steps_per_epoch=stretch,
             seed=self.request.seed,
         )
