@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import RequestError
-from audioml.kinds import Seq
+from audioml.kinds import Frames, Grid, Seq
 from audioml.parts import Coder
 from audioml.runfolder import finished
 
@@ -36,9 +36,9 @@ class RunCoder(Coder):
             return self._at(inner).method.sound_of_codes(self.system, inner, samples)
 
     def latents(self, wave: Any) -> Any:
-        """[B, C, T] -> numbers [B, D, M]: of the bottleneck, or what the method says it learns."""
-        if not hasattr(self.method, "latents") and not hasattr(self.system.network, "encode"):
-            raise RequestError(f"{self.run} has no bottleneck: neither its model nor its method '{self.method.name}' has one")
+        """[B, C, T] -> numbers [B, D, M] in the bottleneck.  Raises RequestError where there is none."""
+        if not hasattr(self.system.network, "encode"):
+            raise RequestError(f"{self.run} has no bottleneck: its model and method need none")
         get = getattr(self.method, "latents", lambda system, inputs: system.inward(inputs))
         return self._inward(get, wave)
 
@@ -46,8 +46,9 @@ class RunCoder(Coder):
         """Numbers [B, D, M] -> [B, C, samples], differentiable.  Raises RequestError where nothing leads back."""
         from audioml.methods.inner import sound
 
-        if not hasattr(self.system.network, "decode"):
-            raise RequestError(f"{self.run} has no bottleneck: nothing leads from its numbers back to sound")
+        emits = isinstance(self.system.plan.flow.emit, Frames | Grid) and not getattr(self.method, "mixes", False)
+        if not emits or not hasattr(self.system.network, "decode"):
+            raise RequestError(f"{self.run} does not lead from numbers back to sound; runs of method=vae, vq and regress do")
         return getattr(self._at(latents).method, "sound", sound)(self.system, latents, samples)
 
     def _inward(self, get: Any, wave: Any) -> Any:

@@ -1,5 +1,6 @@
 """Self-supervised learning by masked prediction (HuBERT, Hsu et al. 2021, §II, first iteration): hide stretches of the input and
-predict, there, the codes of the sound that was hidden.  Its features are what the representation `semantic` quantises.
+predict, there, the codes of the sound that was hidden.  The middle of the network (its bottleneck) is what the representation
+`semantic` quantises: the last layers serve the prediction.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Ssl(Method):
     """Cross-entropy of the output's codes (k-means over mel: representation `vq`) at hidden frames only.
 
     `share` of each clip is hidden, in stretches of `length` frames; hidden frames are zeros.  In use, nothing is hidden, and the
-    most probable codes are rendered.  `latents` are the network's last features.
+    most probable codes are rendered.
     """
 
     losses = {"masked": 1.0}
@@ -45,7 +46,7 @@ class Ssl(Method):
                 f"input '{one.port}' runs at {float(x or 0):g} frames/s and output '{output.port}' at {float(y or 0):g}; "
                 "they must be equal"
             )
-        return Flow(one.space, output.space, source=one.port)
+        return Flow(one.space, output.space, source=one.port, needs=frozenset({"bottleneck"}))
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Mean over the hidden frames and the books."""
@@ -72,20 +73,6 @@ class Ssl(Method):
         wave = inputs[system.plan.flow.source]  # type: ignore[index]
         side = (wave.x.shape[-1], wave.n)
         return {output.port: output.representation.decode(Seq(emission.x.argmax(2), emission.n), side, output.world)}
-
-    # ---- for Coder (audioml/parts.py) --------------------------------------------------------------------------------------
-    def latents(self, system: System, inputs: Batch) -> Seq:
-        """The network's last features [B, D, N]."""
-        assert system.plan.flow.source is not None
-        x, _ = system.encode(system.plan.flow.source, inputs)
-        h = system.network(system.embed(x.x), x.n)
-        return Seq(h.flatten(1, 2) if h.dim() == 4 else h, x.n)
-
-    def inside(self, system: System) -> dict[str, tuple[Any, str, str]]:
-        """What `semantic` must know of the features."""
-        layout = system.network.out
-        dimensions = layout.flat().dim if isinstance(layout, Grid) else layout.dim
-        return {"latents/rate": (str(rate_of(system.plan.flow.x)), "Hz", ""), "latents/dimensions": (dimensions, "", "")}
 
 
 def stretches(n: Any, frames: int, share: float, length: int, device: Any) -> Any:

@@ -258,4 +258,4 @@ def test_masked_prediction_learns_and_renders() -> None:
     assert last < 0.3 * first
     with torch.no_grad():
         assert net.eval()({"audio": tones()})["decoded"].x.shape == (2, 1, 2048)
-    assert net.plan.method.inside(net)["latents/rate"][0] == "125/2"
+    assert bitrate.measure(net)["latents/rate"].value == "125/4"
