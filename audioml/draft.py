@@ -55,12 +55,14 @@ class Draft:
         out, used, family = {}, False, self.family()
         usual = shelf.load("task", self.task.name).get("ports", {}) if self.task.name in shelf.names("task") else {}
         asked = {**self.task.inputs, **self.task.outputs}
+        speaks = next(iter(self.task.outputs.values())).family
         for port, world in asked.items():
             if port in self.ports:
                 out[port] = get(self.ports[port])
             elif world.family == family:
                 main, used = get(name), True
-                out[port] = get(main.listens) if main.listens and port in self.task.inputs else main
+                apart = main.listens and port in self.task.inputs and family == speaks
+                out[port] = get(main.listens) if apart else main  # type: ignore[arg-type]
             else:
                 out[port] = get(usual.get(port) or default_representation(type(world)))
         if not used and not any(p in self.ports for p in asked):

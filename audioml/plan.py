@@ -81,6 +81,11 @@ def plan(
     # any aligned network can stand on both sides of a bottleneck
     if task.via and method.trains and task.via not in flow.needs:
         raise Misfit(f"task '{task.name}' must pass through a {task.via}, and method '{method.name}' has none; it would copy")
+    if task.via and method.trains and output.representation.borrows:
+        raise Misfit(
+            f"representation '{output.representation.name}' borrows the {output.representation.borrows} of the input, past the "
+            f"{task.via} of task '{task.name}'"
+        )
     lack = {"aligned" if n == "bottleneck" else n for n in flow.needs - set(model.traffic)} - set(model.traffic) - {"causal"}
     if lack:
         raise Misfit(

@@ -70,8 +70,8 @@ def test_the_message_names_what_a_single_change_would_mend() -> None:
         build.choose(draft("enhancement"), names)
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("task=enhancement representation=stft model=unet method=ctc do not fit: method 'ctc' emits")
-    assert "  change method alone -> mask, regress" in lines
-    assert "  change task alone -> asr" in lines
+    assert any(line.startswith("  change method alone -> ") and {"mask", "regress"} <= set(line[25:].split(", ")) for line in lines)
+    assert any(line.startswith("  change task alone -> asr") for line in lines)
 
 
 def test_every_suggestion_really_fits() -> None:
@@ -85,12 +85,17 @@ def test_every_suggestion_really_fits() -> None:
 
 def test_auto_follows_the_preferences_and_is_always_legal() -> None:
     for task in shelf.parts("task"):
-        here = draft(task)
+        here, fitting = draft(task), 0
         for model in shelf.parts("model"):
             names = {"task": task, "representation": "auto", "model": model, "method": "auto"}
-            _, chosen, plan = build.choose(here, names)
+            try:
+                _, chosen, plan = build.choose(here, names)
+            except Misfit:
+                continue
+            fitting += plan.method.trains
             assert chosen["model"] == model
             assert plan.method.name in (*plan.task.prefers, "baseline", "oracle")
+        assert fitting >= 3, task
     _, chosen, _ = build.choose(draft("enhancement"), {"task": "enhancement", "representation": "auto", "model": "auto", "method": "auto"})
     assert chosen == pick("enhancement", "stft_mag", "unet", "mask")
 

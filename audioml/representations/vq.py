@@ -30,6 +30,7 @@ class MelCodes(LogMel):
     """
 
     fits = True
+    listens = "logmel"
 
     def __init__(
         self,
