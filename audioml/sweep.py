@@ -101,4 +101,4 @@ def done(sign: str, outputs: Path) -> Record | None:
 def candidates(sign: str, outputs: Path) -> Iterator[Path]:
     """Where a record of that signature may lie."""
     yield from sorted((outputs / "runs").glob(f"*{sign}*/record.json"), reverse=True)
-    yield from sorted(COMMITTED.glob(f"*{sign}*.json"))
+    yield from sorted(COMMITTED.rglob(f"*{sign}*.json"))
