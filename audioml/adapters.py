@@ -109,21 +109,29 @@ class HeadCodes(nn.Module):
 
 
 class HeadPooled(nn.Module):
-    """Any layout -> logits [B, V, 1] of mean and maximum over the valid frames."""
+    """Any layout -> logits [B, V, 1] of mean and maximum over the valid frames, or of the means of `parts` equal stretches."""
 
-    def __init__(self, layout: Frames | Grid, emit: Tokens) -> None:
+    def __init__(self, layout: Frames | Grid, emit: Tokens, parts: int) -> None:
         super().__init__()
-        self.flatten = isinstance(layout, Grid)
+        self.flatten, self.parts = isinstance(layout, Grid), parts
         dim = layout.flat().dim if isinstance(layout, Grid) else layout.dim
-        self.map = nn.Linear(2 * dim, emit.size)
+        self.map = nn.Linear(max(2, parts) * dim, emit.size)
 
     def forward(self, h: Tensor, n: Tensor) -> Tensor:
         """Padding past each clip's end takes no part."""
         h = h.flatten(1, 2) if self.flatten else h
+        return self.map(self._means(h, n) if self.parts > 1 else self._mean_and_top(h, n))[..., None]
+
+    def _means(self, h: Tensor, n: Tensor) -> Tensor:
+        place = torch.arange(h.shape[-1], device=h.device) * self.parts // n.to(h.device)[:, None]  # past the end: no part
+        member = (place[..., None] == torch.arange(self.parts, device=h.device)).to(h)  # [B, N, parts]
+        return (h @ (member / member.sum(1, keepdim=True).clamp(min=1))).flatten(1)
+
+    def _mean_and_top(self, h: Tensor, n: Tensor) -> Tensor:
         valid = (torch.arange(h.shape[-1], device=h.device) < n.to(h.device)[:, None])[:, None]
         mean = (h * valid).sum(-1) / n.to(h)[:, None].clamp(min=1)
         top = h.masked_fill(~valid, -torch.inf).amax(-1).nan_to_num(neginf=0.0)
-        return self.map(torch.cat([mean, top], 1))[..., None]
+        return torch.cat([mean, top], 1)
 
 
 class Clock(nn.Module):
@@ -155,6 +163,6 @@ def embed(space: Space, layout: Frames | Grid, width: int, fold: int) -> nn.Modu
     return EMBED[type(space)](space, layout, width, fold)
 
 
-def head(layout: Frames | Grid, emit: Space, pool: bool) -> nn.Module:
+def head(layout: Frames | Grid, emit: Space, pool: int) -> nn.Module:
     """The entry of HEAD for what a method emits."""
-    return HEAD[type(emit), pool](layout, emit)
+    return HEAD[type(emit), pool > 0](layout, emit, *((pool,) if pool else ()))

@@ -178,7 +178,8 @@ class Flow:
     `prefix`  input port whose symbols stand before the output's in the same stream.
     `stretch` input port of symbols that are repeated by their durations and then are the stream.
     `needs`   the traffic a model must allow: "aligned", "causal", "memory", "bottleneck", "nothing", "truth".
-    `pool`    one emission stands for the whole clip.
+    `pool`    one emission stands for the whole clip: 1 from the mean and maximum of its frames, k from the means of k equal parts
+              in order, 0 one emission per frame.
     `clock`   the network is told a number per item (a noise level).
     """
 
@@ -191,7 +192,7 @@ class Flow:
     prefix: str | None = None
     stretch: str | None = None
     needs: frozenset[str] = frozenset({"aligned"})
-    pool: bool = False
+    pool: int = 0
     clock: bool = False
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from audioml import shelf
-from audioml.adapters import HEAD
+from audioml.adapters import HEAD, HeadPooled
 from audioml.draft import Draft, generic_worlds
 from audioml.errors import Misfit
-from audioml.kinds import Seq
+from audioml.kinds import Frames, Seq, Tokens
 from audioml.system import System
 
 CAUSAL = {
@@ -218,3 +218,13 @@ def learnable(net: System) -> dict[str, Seq]:
 
 def test_every_method_emission_has_a_head() -> None:
     assert len(HEAD) == 5
+
+
+def test_parts_of_a_clip_are_averaged_in_order_and_padding_takes_no_part() -> None:
+    torch.manual_seed(0)
+    pooled = HeadPooled(Frames(3, None), Tokens(4, 1), 2)
+    h, n = torch.randn(2, 3, 6), torch.tensor([6, 4])
+    halves = [torch.cat([h[b, :, : k // 2].mean(1), h[b, :, k // 2 : k].mean(1)]).view(2, 3).T.flatten() for b, k in enumerate((6, 4))]
+    want = pooled.map(torch.stack(halves))
+    assert torch.allclose(pooled(h, n)[..., 0], want, atol=1e-6)
+    assert torch.equal(pooled(torch.cat([h, h], -1), n), pooled(h, n))

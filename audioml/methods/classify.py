@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from audioml.errors import Misfit
+from audioml.errors import Misfit, RequestError
 from audioml.kinds import Batch, Seq, Tokens, rate_of
 from audioml.methods.aligned import only_input
 from audioml.parts import Flow, Method, Side
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 class Classify(Method):
     """Cross-entropy on logits pooled over the clip, of one class, or of each tag for itself.
 
+    `parts`: 1 pools mean and maximum of all frames, k the means of k equal parts in order (a word, not a texture).
     `smoothing` spreads a little probability over all classes; of tags, a one becomes 1 - smoothing/2, a zero smoothing/2.
     """
 
     losses = {"cross_entropy": 1.0}
 
-    def __init__(self, *, smoothing: float, time_masks: int, time_width: float, bin_masks: int, bin_width: float) -> None:
-        self.smoothing = smoothing
+    def __init__(
+        self, *, parts: int, smoothing: float, time_masks: int, time_width: float, bin_masks: int, bin_width: float
+    ) -> None:
+        if parts < 1:
+            raise RequestError(f"method.parts={parts} should be 1 (mean and maximum of all frames) or more")
+        self.pool, self.smoothing = parts, smoothing
         self.augment = {"time_masks": time_masks, "time_width": time_width, "bin_masks": bin_masks, "bin_width": bin_width}
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
@@ -34,7 +39,7 @@ class Classify(Method):
             )
         if rate_of(one.space) is None:
             raise Misfit(f"method '{self.name}' pools over frames, and input '{one.port}' has no frame rate")
-        return Flow(one.space, output.space, source=one.port, pool=True)
+        return Flow(one.space, output.space, source=one.port, pool=self.pool)
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Cross-entropy."""
