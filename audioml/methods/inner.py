@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit, RequestError, did_you_mean
 from audioml.kinds import Batch, Frames, Grid, Seq, Stems, Wave, rate_of
-from audioml.methods.aligned import LOSS_NAMES
+from audioml.methods.aligned import LOSS_NAMES, unordered
 from audioml.parts import Flow, Method, Representation, Side
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ class Inner(Method):
     # ---- training and use ---------------------------------------------------------------------------------------------------
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Reconstruction and the bottleneck's losses."""
-        from audioml.losses import LOSSES
+        from audioml import losses
 
         output, source = system.plan.output, system.plan.flow.source
         true = batch[output.port]
-        space, waves = self.compares(output.representation)
+        space, waves = self.compares(output.representation, unordered(system))
         context = system.context(batch)
         target = system.encode(output.port, batch)[0] if space or source is None else None
         frames, side = blank(system, true.x.shape[-1], true.n)
@@ -93,19 +93,22 @@ class Inner(Method):
         inner, found = self.through(system, z)
         emission = system.outward(inner, frames, context)
         if space and target is not None:
-            found["space"] = distance(fitted(emission.x, target.x.shape[-1]), target)
+            planes = fitted(emission.x, target.x.shape[-1])
+            found["space"] = distance(in_order(system, planes, target.x) if unordered(system) else planes, target)
         if waves:
-            estimate = output.representation.decode(Seq(fitted(emission.x, frames), emission.n), side, output.world)
-            pair = (estimate.x.flatten(1, -2), true.x.flatten(1, -2), true.n)
-            found |= {name: LOSSES[name](*pair) for name in waves}
+            estimate = output.representation.decode(Seq(fitted(emission.x, frames), emission.n), side, output.world).x
+            if unordered(system):
+                estimate = losses.reordered(estimate, losses.best_order(estimate, true.x, true.n, waves[0]))
+            pair = (estimate.flatten(1, -2), true.x.flatten(1, -2), true.n)
+            found |= {name: losses.LOSSES[name](*pair) for name in waves}
         return found
 
-    def compares(self, rep: Representation) -> tuple[bool, tuple[str, ...]]:
-        """Whether spaces are compared, and which losses between waves are taken."""
+    def compares(self, rep: Representation, free: bool) -> tuple[bool, tuple[str, ...]]:
+        """Whether spaces are compared, and which losses between waves are taken; `free`: stems come in any order."""
         waves = tuple(n for n in self.compared if n != "space")
         if len(waves) in (0, len(self.compared)):
             return not waves, waves
-        return (True, ()) if getattr(rep, "iterations", 0) else (not rep.listens, waves)
+        return (True, ()) if getattr(rep, "iterations", 0) else (not rep.listens and not free, waves)
 
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """The output wave; without an audio input, as long as `ask` says, from the prior."""
@@ -157,6 +160,16 @@ def fitted(x: Any, frames: int) -> Any:
     from torch.nn.functional import pad
 
     return pad(x, (0, frames - x.shape[-1])) if x.shape[-1] != frames else x
+
+
+def in_order(system: System, planes: Any, target: Any) -> Any:
+    """The planes of unnamed stems [B, S·…, …, N] in the order that comes nearest to the target's."""
+    from audioml import losses
+
+    stems = (len(system.plan.output.world.names or ()), -1)  # type: ignore[union-attr]
+    a, b = (x.flatten(2).unflatten(1, stems) for x in (planes, target))
+    n = target.new_full((len(target),), a.shape[-1]).long()
+    return losses.reordered(a, losses.best_order(a, b, n, "l1")).reshape(target.shape)
 
 
 def distance(emission: Any, target: Seq) -> Any:

@@ -129,6 +129,18 @@ def test_where_rendering_searches_for_a_phase_the_space_is_compared() -> None:
     assert set(wave.plan.method.loss(wave, batch_of(wave))) == {"space", "spectral", "commitment"}
 
 
+@pytest.mark.parametrize("rep", ["stft", "logmel"])
+def test_unnamed_stems_may_come_in_any_order(rep: str) -> None:
+    net = system("vae", task="unnamed_separation", rep=rep, row="rnn").eval()
+    (port,) = net.plan.inputs
+    stems = torch.stack([tones().x, 0.5 * tones().x.flip(0)], 1)
+    found = []
+    with torch.no_grad():
+        for x in (stems, stems.flip(1)):
+            found.append(net.plan.method.loss(net, {port: tones(), net.plan.output.port: Seq(x, tones().n)}))
+    assert all(torch.allclose(value, found[1][name]) for name, value in found[0].items())
+
+
 def test_beta_and_free_bits_steer_the_kl() -> None:
     def kl(beta: float, free: float) -> float:
         net = system("vae", method={"losses": {"spectral": 1.0}, "beta": beta, "free": free})
