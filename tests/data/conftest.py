@@ -21,3 +21,9 @@ def embedded_sets(embedded_cache: Path) -> Path:
     for module in store.PACKAGES:
         pytest.importorskip(module, reason='the embedded data needs pip install "audioml[embedded]"')
     return store.ensure(str(embedded_cache), "smoke")
+
+
+@pytest.fixture(scope="session")
+def real_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One cache for the real sets, which several tests decode."""
+    return str(tmp_path_factory.mktemp("real"))

@@ -111,16 +111,16 @@ def test_mdb_stem_synth(tmp_path: Path) -> None:
     ("name", "task", "train"),
     [("libri_noisy", ENHANCE, 174), ("mdb_multitrack", SEPARATE, 8), ("esc10", CLASSIFY, 240), ("ljspeech_mini", RECOGNISE, 21)],
 )
-def test_real_sets(tmp_path: Path, name: str, task: object, train: int) -> None:
-    prepared = corpus("folder", path=str(real_set(name)), cache=str(tmp_path), rate=8000).prepare(task)
+def test_real_sets(real_cache: str, name: str, task: object, train: int) -> None:
+    prepared = corpus("folder", path=str(real_set(name)), cache=real_cache, rate=8000).prepare(task)
     assert prepared.size("train") == train
     assert prepared.report["skipped"] == []
     batch = prepared.train_batch(0, 4, 1.0, 0)
     assert all(np.isfinite(x).all() for x, _ in batch.values() if isinstance(x, np.ndarray))
 
 
-def test_real_leave_one_speaker_out(tmp_path: Path) -> None:
-    data = corpus("folder", path=str(real_set("fsdd")), fold_column="speaker", test_fold="theo", cache=str(tmp_path), rate=8000)
+def test_real_leave_one_speaker_out(real_cache: str) -> None:
+    data = corpus("folder", path=str(real_set("fsdd")), fold_column="speaker", test_fold="theo", cache=real_cache, rate=8000)
     prepared = data.prepare(CLASSIFY)
     assert {prepared.clip("test", i).name.split("_")[1] for i in range(0, 500, 50)} == {"theo"}
     assert prepared.report["rows"] == {"train": 1800, "valid": 200, "test": 500}

@@ -95,9 +95,9 @@ def test_what_cannot_be_spliced(tmp_path: Path) -> None:
         made(path).provides(RECOGNISE)
 
 
-def test_real_digits_with_speakers_left_out(tmp_path: Path) -> None:
+def test_real_digits_with_speakers_left_out(real_cache: str) -> None:
     folds = {"fold_column": "speaker", "test_fold": ["theo", "lucas"], "valid_fold": "george"}
-    prepared = made(real_set("fsdd"), cache=str(tmp_path), rate=8000, splice=[3, 7], **folds).prepare(RECOGNISE)
+    prepared = made(real_set("fsdd"), cache=real_cache, rate=8000, splice=[3, 7], **folds).prepare(RECOGNISE)
     assert prepared.report["rows"] == {"train": 1000, "valid": 500, "test": 1000}
     names = {split: {prepared.clip(split, i).name.split("_")[1] for i in range(0, prepared.size(split), 5)} for split in ("valid", "test")}
     assert names == {"valid": {"george"}, "test": {"theo", "lucas"}}

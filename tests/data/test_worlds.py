@@ -252,8 +252,8 @@ def test_side_files_stay_inside_their_folder(tmp_path: Path) -> None:
         ("esc10", TAGS, None),
     ],
 )
-def test_real_sets(tmp_path: Path, name: str, what: Any, expected: Any) -> None:
-    data = corpus("folder", path=str(real_set(name)), cache=str(tmp_path), rate=8000)
+def test_real_sets(real_cache: str, name: str, what: Any, expected: Any) -> None:
+    data = corpus("folder", path=str(real_set(name)), cache=real_cache, rate=8000)
     port = next(iter(what.outputs))
     assert expected in (None, data.provides(what)[port])
     prepared = data.prepare(what)
@@ -263,9 +263,9 @@ def test_real_sets(tmp_path: Path, name: str, what: Any, expected: Any) -> None:
     assert batch[port][0].any()
 
 
-def test_the_json_of_the_chorales_says_what_its_midi_says(tmp_path: Path) -> None:
+def test_the_json_of_the_chorales_says_what_its_midi_says(real_cache: str) -> None:
     root = real_set("jsb_chorales")
-    one, two = (corpus("folder", path=str(root / p), cache=str(tmp_path)).prepare(SYMBOLS) for p in ("chorales.json", ""))
+    one, two = (corpus("folder", path=str(root / p), cache=real_cache).prepare(SYMBOLS) for p in ("chorales.json", ""))
     assert one.report["rows"] == two.report["rows"] == {"train": 229, "valid": 76, "test": 39}
     for split, i in (("train", 7), ("valid", 3), ("test", 38)):
         a, b = (p.clip(split, i).ports["score"][[0, 1, 2, 4]] for p in (one, two))

@@ -53,7 +53,7 @@ SCALES = {
         styles=(120, 16, 32), style_seconds=2.5, patterns=(100, 16, 24), pattern_seconds=8.0, scores=(236, 30, 40),
     ),
     "smoke": Scale(
-        chorales=(4, 2, 2), song_seconds=5.0, voices=(3, 1, 1), sentences=(4, 3, 3), takes=1,
+        chorales=(4, 2, 2), song_seconds=5.0, voices=(3, 2, 2), sentences=(4, 2, 2), takes=1,
         noises=(1, 1, 1), noise_seconds=2.0, effects=(1, 1, 1), effect_seconds=2.0, reader=(6, 2, 2),
         sounds=(1, 1, 1), sound_seconds=1.0, scenes=(12, 4, 4), scene_seconds=2.0, lines=(6, 2, 2), line_seconds=3.0,
         styles=(4, 2, 2), style_seconds=2.5, patterns=(4, 2, 2), pattern_seconds=4.0, scores=(6, 2, 2),
