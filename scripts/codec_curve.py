@@ -82,11 +82,10 @@ def kmeans_points(
     prepared: Prepared, waves: Sequence[np.ndarray], world: Any, port: str, most: float, settings: dict[str, Any]
 ) -> Iterator[tuple[str, float, list[np.ndarray]]]:
     """The classical coder: residual k-means over log-mel frames, rendered by Griffin-Lim, up to `most` kbit/s."""
-    one = math.log2(settings["size"]) * world.rate / 256 / 1000
-    levels = max(1, math.floor(most / one + 1e-9))
+    pace = float(shelf.make("representation", "rvq", settings, "full").space(world).rate)
+    levels = max(1, math.floor(1000 * most / (math.log2(settings["size"]) * pace) + 1e-9))
     rep = shelf.make("representation", "rvq", {**settings, "books": levels}, "full")
     rep.fit(prepared, port, world, 0)
-    pace = float(rep.space(world).rate)
     coded = [rep.encode(seq_of(w), world) for w in waves]
     for k in range(1, levels + 1):
         out = [rep.decode(Seq(c.x[:, :k], c.n), side, world).x[0].numpy() for c, side in coded]
