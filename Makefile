@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
-.PHONY: setup run test test-full lint dashboard clean
+.PHONY: setup run test test-full lint matrix grid clean
 
 setup: $(STAMP)
 
@@ -33,3 +33,11 @@ lint: setup
 
 clean:
 	rm -rf outputs/runs outputs/table outputs/multirun
+
+matrix: setup
+	$(PY) scripts/matrix.py --check
+
+grid: setup
+	$(PY) scripts/sweep.py sweep=grid trainer=cpu trainer.threads=1 & \
+	$(PY) scripts/sweep.py sweep=grid trainer=cpu trainer.threads=1; wait
+	$(PY) scripts/grid.py

@@ -3,7 +3,10 @@ planned, and, where it claims to stream, steps equal to the whole.  `scripts/mat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import random
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -171,3 +174,33 @@ def seen(plan: Plan) -> tuple[Any, ...]:
         plan.output.representation.name, tuple(s.representation.name for s in plan.inputs.values()),
         flow.joined, flow.memory, flow.cond, flow.prefix, flow.stretch, flow.source,
     )  # fmt: skip
+
+
+def check_all(plans: Sequence[tuple[str, Plan]], *, jobs: int, limit: int | None = None, seed: int = 0) -> list[tuple[str, str]]:
+    """The laws asked of each, once per thing that the network sees, in `jobs` processes; (name, what broke) of the failed."""
+    from multiprocessing import get_context
+
+    from tqdm import tqdm
+
+    distinct: dict[tuple[Any, ...], tuple[str, Plan]] = {}
+    for name, plan in plans:
+        distinct.setdefault(seen(plan), (name, plan))
+    work = list(distinct.values())
+    random.Random(seed).shuffle(work)
+    work = work[:limit]
+    with get_context("spawn").Pool(jobs, initializer=torch.set_num_threads, initargs=(1,), maxtasksperchild=400) as pool:
+        results = pool.imap_unordered(_one, work, chunksize=4)
+        found = [r for r in tqdm(results, total=len(work), desc="laws", mininterval=2) if r is not None]
+    return sorted(found)
+
+
+def _one(job: tuple[str, Plan]) -> tuple[str, str] | None:
+    """Name and reason, or None where every law held."""
+    name, plan = job
+    try:
+        check(plan)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        said = (str(error).splitlines() or [""])[0][:200]
+        return name, f"{type(error).__name__}: {said} ({Path(place.filename).name}:{place.lineno})"
+    return None
