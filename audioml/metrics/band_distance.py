@@ -62,7 +62,7 @@ def missing_from(items: Items, size: int) -> int:
         if unprocessed is None:
             raise UnscoredError("there is no input of the target's shape to tell which band is missing")
         for k, x in enumerate((target, unprocessed)):
-            wave = torch.from_numpy(np.ascontiguousarray(x).reshape(-1, x.shape[-1])).float()
+            wave = torch.from_numpy(np.array(x, np.float32).reshape(-1, x.shape[-1]))
             power[k] += _magnitude(wave, size).double().square().sum((0, 2)).numpy()
     smooth = np.stack([np.convolve(p, np.ones(9) / 9, "same") for p in power + 1e-12])
     lacks = 10 * np.log10(smooth[0] / smooth[1]) >= DROP
