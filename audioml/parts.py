@@ -103,6 +103,7 @@ class Representation:
     renders: bool = True
     borrows: str | None = None
     listens: str | None = None
+    drift: float = 0.0  # of the peak: how far a stream may part from the whole by accumulated rounding; 0: not beyond float32
     follows: bool = False
     fits: bool = False
     clock: Fraction | None = None  # set by `at`

@@ -234,6 +234,8 @@ class Stream:
             return self.nothing
         x = x.flatten(1, -2)
         frames, side, self.encoder = self.input.representation.encode_step(x, self.encoder, self.input.world)
+        if frames is None:
+            raise Misfit(f"representation '{self.input.representation.name}' has no streaming encoder")
         mixture = frames
         if self.audio and not self.same:
             rep = plan.output.representation

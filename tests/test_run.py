@@ -195,7 +195,7 @@ def test_a_sweep_skips_what_is_done_and_goes_on_after_a_failure(tiny: Path, tmp_
     sweep.main(arguments)
     again = capsys.readouterr().out
     assert again.count("done before") == 5
-    with pytest.raises(RequestError, match=r"sweep=quik does not exist; did you mean quick\? sweeps: quick, smoke"):
+    with pytest.raises(RequestError, match=r"sweep=quik does not exist; did you mean quick\? sweeps: grid, quick, smoke"):
         sweep.main(["sweep=quik"])
 
 

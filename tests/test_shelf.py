@@ -33,7 +33,7 @@ def test_fits(value: object, kind: object, fine: bool) -> None:
         ("method", "mask", {"losses": {"snr": "much"}}, r"method\.losses=.* it should be a mapping of a number"),
         ("task", "asr", {"x": 1}, r"task\.x is not a setting of Asr; Asr has no settings"),
         ("preset", "tiny", {}, r"preset=tiny does not exist; choices: full, quick, smoke"),
-        ("model", "unt", {}, r"model=unt does not exist; did you mean unet\? choices: auto, cnn1d"),
+        ("model", "unt", {}, r"model=unt does not exist; did you mean unet\? choices: auto, autoencoder, cnn1d"),
     ],
 )
 def test_wrong_settings_are_told(group: str, name: str, user: dict, text: str) -> None:

@@ -1,10 +1,17 @@
 """What passes a bottleneck: bits per second of codes, and how much of code books and latent dimensions is in use.
 
-`codes/kbps` counts plain indices, books · log2(size) · latent frames per second; `codes/entropy_kbps` is what an ideal entropy
-coder of independent symbols would need.  `codes/perplexity` is exp(entropy) of a level's use, mean over levels (and per level
-as codes/perplexity_1 …); `codes/used` the least share, over levels, of codes used at least a tenth as often as at even use.
-`latents/kl…` are nats per latent frame.  All averages over the last training batches, so a property of the trained system and
-not of a clip.  Bits that travel elsewhere (a borrowed phase, a level) would not be counted: methods refuse them.
+codes/kbps                   plain indices: books · log2(size) · latent frames per second
+codes/entropy_kbps           what an ideal entropy coder of independent symbols would need
+codes/perplexity             exp(entropy) of a level's use, mean over levels (per level as codes/perplexity_1 …)
+codes/used                   least share, over levels, of codes used at least a tenth as often as at even use
+latents/rate                 latent frames per second
+latents/dimensions           dimensions of a latent frame
+latents/kl                   nats per latent frame, to the prior
+latents/kl_per_dimension     its mean over dimensions
+latents/active_dimensions    dimensions that carry something
+
+All averages over the last training batches, so a property of the trained system and not of a clip.  Bits that travel elsewhere
+(a borrowed phase, a level) would not be counted: methods refuse them.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ REFUSED = [
     ("vq", "codec", "stft", {"representation": {"level": "clip"}}, "passes no level beside the bottleneck"),
     ("vq", "nothing", "stft", {}, "method 'vq' codes an audio input, and the task has none"),
     ("ssl", "codec", "stft", {}, "method 'ssl' predicts codes, and representation 'stft' of the output 'decoded' gives Grid"),
-    ("ssl", "codec", "vq", {}, "method 'ssl' hides frames of audio, and the input 'audio' is Codes"),
+    ("ssl", "codec", "vq", {"ports": {"audio": "vq"}}, "method 'ssl' hides frames of audio, and the input 'audio' is Codes"),
     ("ssl", "codec", "waveform", {"ports": {"decoded": "vq"}}, "runs at 500 frames/s and output 'decoded' at 62.5"),
 ]
 
@@ -117,7 +117,7 @@ def test_vae_learns_one_batch_by_heart(model: str) -> None:
 
 
 def test_autoencoder_learns_one_batch_by_heart() -> None:
-    net = system("regress", method={"losses": {"spectral": 10.0}})
+    net = system("regress", task="enhancement", method={"losses": {"spectral": 10.0}})
     path = learn(net, batch_of(net), 300, until="spectral")
     assert path[-1]["spectral"] < 0.05 * path[0]["spectral"]
 
@@ -239,7 +239,7 @@ def test_what_the_bottleneck_holds_is_reported() -> None:
     assert 0 <= found["latents/active_dimensions"].value <= 8
     assert found["codes/kbps"].reason == "another kind of bottleneck"
     with pytest.raises(Exception, match="nothing in it passes a bottleneck"):
-        bitrate.measure(system("regress", row="rnn"))
+        bitrate.measure(system("regress", task="enhancement", row="rnn"))
 
 
 # ---- masked prediction ----------------------------------------------------------------------------------------------
