@@ -37,6 +37,7 @@ class Augment:
 
     `gain_db` ± range of a random gain; `speed` ± range of a random resampling (pitch moves too); `remix` share of
     items put together anew from parts of different rows; `snr` [low, high] dB at which remixed noise is added.
+    `trim` dB below its loudest moment at which a recording begins and ends (null: as it is).
     `window` s of every training item, where the run's own length is not to be taken; `prompt` the share of a score that is
     given as its beginning, or [low, high] drawn for each training item (evaluation takes low).
     """
@@ -45,6 +46,7 @@ class Augment:
     speed: float
     remix: float
     snr: Sequence[float]
+    trim: float | None = None
     window: float | None = None
     prompt: float | Sequence[float] = 0.0
 
@@ -102,6 +104,7 @@ class Clips(Prepared):
             steps = max(1, round(seconds * rate))
             window = random_window(rng, length, np.ceil(steps * fast).astype(np.int64))
             window = window if rows.files else self._on_grid(window, length, steps)
+        window = rows.shifted(window, index)
         audio = {port: self._read(files[index], window, steps, fast) for port, files in rows.files.items()}
         n = np.minimum(np.floor(window.n / fast).astype(np.int64), steps)
         if self._remix and self.augment.remix:
@@ -119,7 +122,7 @@ class Clips(Prepared):
     def clip(self, split: str, index: int) -> Clip:
         """Row `index` of `split`, whole."""
         rows = self.splits[split]
-        window = whole_window(rows.length[[index]])
+        window = rows.shifted(whole_window(rows.length[[index]]), np.asarray([index]))
         one = np.ones(1)
         audio = {port: self._read(files[[index]], window, int(rows.length[index]), one) for port, files in rows.files.items()}
         ports: dict[str, Any] = {port: x[0] for port, x in self._shaped(audio).items()}
@@ -240,7 +243,9 @@ class Clips(Prepared):
             split: [{p: f.tolist() for p, f in r.files.items()}, {p: plain(v) for p, v in {**r.values, **r.sides}.items()}]
             for split, r in self.splits.items()
         }
-        text = json.dumps([self.tape.fingerprint(), rows, {p: repr(w) for p, w in self.worlds.items()}], sort_keys=True)
+        facts = [self.tape.fingerprint(), rows, {p: repr(w) for p, w in self.worlds.items()}]
+        facts += [{"trim": self.augment.trim}] if self.augment.trim is not None else []
+        text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -22,7 +22,8 @@ class Folder(Corpus):
     `split_column`, or `fold_column` with `test_fold` and `valid_fold` (one or several); `text` "raw" or "words" (lower
     case, no punctuation); `window` s of every training item, whatever the preset says; `prompt` the share of a score that
     is given ([low, high]: drawn in training, low in evaluation); `splice` [fewest, most] clips of one speaker that are
-    joined to one item, their texts with them; `gain_db`, `speed`, `remix`, `snr` augment the training
+    joined to one item, their texts with them; `trim` dB below its loudest moment at which a recording begins and ends
+    (null: as it is); `gain_db`, `speed`, `remix`, `snr` augment the training
     crops; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot meet,
     RunError where too much of it is unusable.
     """
@@ -44,6 +45,7 @@ class Folder(Corpus):
         window: float | None,
         prompt: float | list[float],
         splice: list[int] | None,
+        trim: float | None,
         gain_db: float,
         speed: float,
         remix: float,
@@ -59,8 +61,9 @@ class Folder(Corpus):
             "valid_fold": valid_fold,
         }
         self.splice = None if splice is None else list(splice)
-        check(splice=splice)
-        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "window": window, "prompt": prompt}
+        check(splice=splice, trim=trim)
+        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "trim": trim}
+        self.augment |= {"window": window, "prompt": prompt}
         check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr, window=window, prompt=prompt)
 
     def provides(self, task: Task) -> dict[str, World]:
@@ -161,6 +164,7 @@ _RANGES = {
     "level_db": (_range, "[low, high] in dB"),
     "window": (lambda v: v is None or v > 0, "more than 0 s, or null"),
     "prompt": (lambda v: _shares(v if isinstance(v, list) else [v]), "a share in [0, 1), or [low, high] of such shares"),
+    "trim": (lambda v: v is None or 0 < v <= 120, "null, or more than 0 and at most 120 dB"),
     "splice": (lambda v: v is None or (len(v) == 2 and 1 <= v[0] <= v[1]), "null or [fewest, most] clips of a string"),
     "seconds": (lambda v: v > 0, "more than 0"),
     "valid_items": (lambda v: v >= 1, "at least 1"),

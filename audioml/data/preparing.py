@@ -11,7 +11,8 @@ from audioml.data.ports import Binding
 from audioml.data.rows import lay_out
 from audioml.data.table import Table
 from audioml.data.tape import Tape
-from audioml.errors import RunError
+from audioml.data.trim import trimmed
+from audioml.errors import RequestError, RunError
 from audioml.kinds import World
 
 
@@ -56,6 +57,10 @@ def prepare_clips(
     empty = [split for split, rows in made.items() if not rows.names]
     if empty:
         raise RunError(f"{table.where} has no usable clip left for {' and '.join(empty)} after leaving out the bad ones")
+    if augment.trim is not None:
+        if len(columns) != 1 or binding.sides:
+            raise RequestError("data.trim leaves out silence around single recordings, without stems or times beside them")
+        made = {split: trimmed(tape, rows, augment.trim) for split, rows in made.items()}
     report = {
         "skipped": [*tape.skipped, *dropped],
         "splits": note,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from audioml.data.draw import Window
 from audioml.data.ports import Binding, spell, tags_of
 from audioml.data.splits import SPLITS, group_column
 from audioml.data.table import Table
@@ -27,6 +28,11 @@ class Rows:
     length: np.ndarray
     names: Sequence[str]
     groups: Sequence[str]
+    begin: np.ndarray | None = None  # the first sample of each row, where silence is left out
+
+    def shifted(self, window: Window, index: np.ndarray) -> Window:
+        """A window of the rows `index` as one of their recordings."""
+        return window if self.begin is None else replace(window, start=window.start + self.begin[index])
 
 
 _Kept = tuple[dict[str, list[int]], dict[str, Any], dict[str, np.ndarray], int, str, str]
