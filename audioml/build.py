@@ -140,6 +140,8 @@ def choose(draft: Draft, names: Mapping[str, str]) -> tuple[Draft, dict[str, str
     row = None if names["model"] == "auto" else row_of(names["model"], names)
     (port,) = draft.task.outputs
     outputs = row.output if row and port not in draft.ports and names["representation"] == "auto" else ()
+    suits = shelf.load("task", names["task"]).get("representations", ()) if names["task"] in shelf.names("task") else ()
+    outputs = sorted(outputs, key=lambda name: name not in suits)  # what suits the task goes before what the row likes best
     tried = [replace(draft, ports={**draft.ports, port: name}) for name in outputs] or [draft]
     for here in tried:
         for pick in preferred(here, names, row):

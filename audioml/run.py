@@ -241,6 +241,7 @@ class _Run:
         plan, task = self.request.plan, self.request.plan.task
         clips = [self.prepared.clip("test", i) for i in range(self.prepared.size("test"))]
         device = "cuda" if torch.cuda.is_available() and "cuda" in self.record.provenance.get("device", "") else "cpu"
+        torch.manual_seed(self.request.seed)  # what samples does so alike in every repetition
         found = system_outputs(self.net.to(device), clips, device)
         self.net.to("cpu")
         scores = evaluate(task, clips, found, worlds=plan.worlds())

@@ -199,7 +199,11 @@ class Stream:
         self.block = rep.block
         self.delay = plan.output.representation.delay if self.audio else 0
         self.tail = max(getattr(rep, "window", rep.block) - rep.block, self.delay)
-        self.same = self.audio and plan.output.representation is rep
+        method, out = plan.method, plan.output.representation
+        stems = isinstance(self.input.world, Stems) and isinstance(self.output.world, Wave)
+        # what is borrowed of several stems is their plain sum's, unless the method treats each by itself
+        self.summed = stems and not getattr(method, "mixes", False) and not getattr(method, "per_source", lambda r: False)(out)
+        self.same = self.audio and out is rep and not self.summed
         self.buffer: Tensor | None = None
         self.encoder = self.mixer = self.network = self.decoder = None
         self.pushed = 0
@@ -238,8 +242,10 @@ class Stream:
             raise Misfit(f"representation '{self.input.representation.name}' has no streaming encoder")
         mixture = frames
         if self.audio and not self.same:
-            rep = plan.output.representation
-            mixture, side, self.mixer = rep.encode_step(x, self.mixer, plan.reference.world)  # type: ignore[union-attr]
+            rep, heard, world = plan.output.representation, x, plan.reference.world  # type: ignore[union-attr]
+            if self.summed:
+                heard, world = x.unflatten(1, (len(self.input.world.names), -1)).sum(1), self.output.world
+            mixture, side, self.mixer = rep.encode_step(heard, self.mixer, world)
         h, self.network = system.network.step(system.embed(frames), self.network)
         y = system.head(h)
         if not self.audio:

@@ -12,7 +12,7 @@ A file ``audioml/metrics/NAME.py`` is a metric when it holds
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,7 @@ class Items:
     """The n items under judgement, one port, as numpy arrays without batch axis, strings or ints.
 
     `inputs`: each item's input of the output's own family (the unprocessed audio, the prompt), None where the task has none.
+    `given`: every input port's items.
     `nats`: (negative log-likelihood of the true output in nats, symbols) per item, None where the method states none.
     """
 
@@ -78,6 +79,7 @@ class Items:
     inputs: Sequence[Any] | None
     world: World
     nats: Sequence[tuple[float, float] | None] | None = None
+    given: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def rate(self) -> int | None:

@@ -73,10 +73,11 @@ def _items(
         world = replace(world, names=None)  # type: ignore[call-arg]  # whatever the data call them, any order is right
     targets, found = [c.ports[port] for c in clips], [o[port] for o in outputs]
     nats = [o.get(LIKELIHOOD) for o in outputs]
+    given = {p: [c.ports[p] for c in clips] for p in task.inputs}
     heard = next((p for p, w in task.inputs.items() if w.family == world.family), None)
     inputs = None if heard is None else [c.ports[heard] for c in clips]
     if world.family != "audio":
-        return Items(targets, found, inputs, world, nats)
+        return Items(targets, found, inputs, world, nats, given)
     from audioml.metrics._audio import reorder
 
     targets, found = [np.asarray(x) for x in targets], [np.asarray(x) for x in found]
@@ -86,7 +87,7 @@ def _items(
         if not same:
             raise RunError(f"clip '{clip.name}': the output has shape {output.shape}, its target {target.shape}")
     inputs = None if inputs is None else [np.asarray(x) for x in inputs]
-    return reorder(Items(targets, found, inputs, world, nats))
+    return reorder(Items(targets, found, inputs, world, nats, given))
 
 
 def _measure(module: ModuleType, items: Items, scores: Scores, seed: int, resamples: int) -> None:
