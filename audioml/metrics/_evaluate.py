@@ -73,7 +73,7 @@ def _items(
         world = replace(world, names=None)  # type: ignore[call-arg]  # whatever the data call them, any order is right
     targets, found = [c.ports[port] for c in clips], [o[port] for o in outputs]
     nats = [o.get(LIKELIHOOD) for o in outputs]
-    given = {p: [c.ports[p] for c in clips] for p in task.inputs}
+    given = {p: [c.ports[p] for c in clips] for p in task.inputs if all(p in c.ports for c in clips)}
     heard = next((p for p, w in task.inputs.items() if w.family == world.family), None)
     inputs = None if heard is None else [c.ports[heard] for c in clips]
     if world.family != "audio":
