@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import browser
 import pytest
-from sample_runs import HOSTILE, gallery
 
 from audioml.table import write_table
+from tests import browser
+from tests.sample_runs import HOSTILE, gallery
 
 pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing() or "there is one")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_runs import HOSTILE, ITEMS, PRIMARY, bare, gallery
 
 from audioml.records import Record, Value, not_measured
 from audioml.table import Table, build_table, main, write_table
@@ -19,6 +18,7 @@ from audioml.table.collect import find_runs
 from audioml.table.columns import COLUMNS
 from audioml.table.paired import paired_delta
 from audioml.table.text import csv_text, json_text, markdown, print_table
+from tests.sample_runs import HOSTILE, ITEMS, PRIMARY, bare, gallery
 
 
 @pytest.fixture(scope="module")

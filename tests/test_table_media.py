@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from sample_runs import PRIMARY, asr, bare, enhancement, gallery
 
 from audioml.table import build_table, write_table
 from audioml.table.collect import find_runs
 from audioml.table.curves import charts
 from audioml.table.media import Embedder, inside, listen
+from tests.sample_runs import PRIMARY, asr, bare, enhancement, gallery
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from sound_folders import RATE, noise, write
 
 from audioml.data.audio import BadAudioError, decode
+from tests.data.sound_folders import RATE, noise, write
 
 
 def test_sixteen_bits_come_back_bit_for_bit(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_folders import RATE, noise, write
 
 from audioml.data import cache
 from audioml.data.table import Source, Table
 from audioml.data.tape import Tape
 from audioml.errors import RequestError, RunError
+from tests.data.sound_folders import RATE, noise, write
 
 
 def sources(folder: Path, count: int = 5, seconds: float = 0.1) -> list[Source]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sound_folders import RATE, classes, corpus, pairs, song_folder, task
 
 from audioml.data.derived import complete
 from audioml.errors import RequestError
 from audioml.kinds import Label, Phones, Stems, Wave, World
 from audioml.parts import Task
+from tests.data.sound_folders import RATE, classes, corpus, pairs, song_folder, task
 
 
 class Effect(Task):

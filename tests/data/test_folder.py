@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_folders import (
+
+from audioml.errors import RequestError, RunError
+from audioml.kinds import Label, Stems, Text, Wave
+from tests.data.sound_folders import (
     CLASSIFY,
     ENHANCE,
     RATE,
@@ -22,9 +25,6 @@ from sound_folders import (
     song_folder,
     write,
 )  # fmt: skip
-
-from audioml.errors import RequestError, RunError
-from audioml.kinds import Label, Stems, Text, Wave
 
 
 def folder(path: Path, **settings: object) -> object:

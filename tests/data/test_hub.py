@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile as sf
-from sound_folders import CLASSIFY, ENHANCE, RECOGNISE, corpus, noise
 
 from audioml.errors import RequestError
 from audioml.kinds import Label
+from tests.data.sound_folders import CLASSIFY, ENHANCE, RECOGNISE, corpus, noise
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +152,7 @@ def test_reading_a_downloaded_set_needs_no_torchcodec(tmp_path: Path) -> None:
 import sys
 sys.modules["torchcodec"] = None
 sys.path[:0] = {[p for p in sys.path if p]!r}
-from sound_folders import CLASSIFY, corpus
+from tests.data.sound_folders import CLASSIFY, corpus
 prepared = corpus("hub", name={str(root)!r}, cache={str(tmp_path / "c")!r}).prepare(CLASSIFY)
 print(prepared.clip("test", 0).ports["audio"].shape)
 """

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_folders import CLASSIFY, ENHANCE, RATE, SEPARATE, corpus, metadata, noise, real_set, write
 
 from audioml.data.mixing import Mixed
 from audioml.data.pool import read_pool
 from audioml.errors import RequestError, RunError
 from audioml.kinds import Stems, Wave
+from tests.data.sound_folders import CLASSIFY, ENHANCE, RATE, SEPARATE, corpus, metadata, noise, real_set, write
 
 
 def mix(at: Path, task: object, sources: dict[str, object], **settings: object) -> Mixed:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_folders import CLASSIFY, ENHANCE, RECOGNISE, SEPARATE, corpus, noise, real_set, task, write
 
 from audioml.kinds import Curve, Label, Notes, Stems, Text, Wave
+from tests.data.sound_folders import CLASSIFY, ENHANCE, RECOGNISE, SEPARATE, corpus, noise, real_set, task, write
 
 
 def test_stereo_music_at_its_own_rate(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from sound_folders import CLASSIFY, RECOGNISE, SEPARATE, corpus, metadata, noise, write
 
 from audioml.data.table import read_table, with_pattern
 from audioml.errors import RequestError
+from tests.data.sound_folders import CLASSIFY, RECOGNISE, SEPARATE, corpus, metadata, noise, write
 
 
 def touch(root: Path, *names: str) -> Path:

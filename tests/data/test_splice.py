@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sound_folders import CLASSIFY, RATE, RECOGNISE, corpus, metadata, real_set, write
 
 from audioml.errors import RequestError
 from audioml.kinds import Text
+from tests.data.sound_folders import CLASSIFY, RATE, RECOGNISE, corpus, metadata, real_set, write
 
 WORDS = ("one", "two", "three")
 

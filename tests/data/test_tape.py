@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_folders import RATE, noise, write
 
 from audioml.data.audio import decode
 from audioml.data.cache import open_tape
 from audioml.data.table import Table
 from audioml.data.tape import SEGMENT, Tape
+from tests.data.sound_folders import RATE, noise, write
 
 LENGTHS = (0.5, 0.01, 1.3, 0.0002, 0.7)
 

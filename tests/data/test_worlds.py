@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sound_folders import RATE, RECOGNISE, corpus, metadata, noise, real_set, task, write
 
 from audioml.errors import RequestError, RunError
 from audioml.kinds import Curve, Notes, Phones, Tags, Text, Times, Wave
+from tests.data.sound_folders import RATE, RECOGNISE, corpus, metadata, noise, real_set, task, write
 
 BEATS = task("beat_tracking", {"audio": Wave()}, {"beats": Times()})
 NOTES = task("transcription", {"audio": Wave()}, {"notes": Notes()})

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from fakes import Conv, Fake, Recurrent
 from torch import nn
 
 from audioml.probes import compute, measure_all
 from audioml.probes._counting import count_macs
+from tests.probes.fakes import Conv, Fake, Recurrent
 
 T = 3000  # samples
 N = T // 20  # frames of 20 samples

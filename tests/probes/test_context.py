@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from fakes import RATE, Attention, Conv, Fake, Recurrent, centred_stft, framed, later
 from torch import nn
 
 from audioml.probes import context
+from tests.probes.fakes import RATE, Attention, Conv, Fake, Recurrent, centred_stft, framed, later
 
 OPEN = "open"  # no end within the window
 

@@ -6,12 +6,12 @@ import time
 
 import pytest
 import torch
-from fakes import RATE, Conv, Fake, later
 from torch import nn
 
 from audioml.errors import Misfit
 from audioml.probes import available, latency, measure_all, probe, streaming
 from audioml.records import Value
+from tests.probes.fakes import RATE, Conv, Fake, later
 
 
 class Stream:
