@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audioml import shelf
+from audioml.corpus import Corpus
 from audioml.draft import AXES, Draft, Row, generic_worlds, row_of
 from audioml.errors import Misfit, RequestError, did_you_mean
 from audioml.kinds import World
-from audioml.parts import Corpus, Task
+from audioml.parts import Task
 from audioml.plan import Plan
 
 

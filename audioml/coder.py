@@ -46,7 +46,7 @@ class RunCoder(Coder):
         """Numbers [B, D, M] -> [B, C, samples], differentiable.  Raises RequestError where nothing leads back."""
         from audioml.methods.inner import sound
 
-        emits = isinstance(self.system.plan.flow.emit, Frames | Grid) and not getattr(self.method, "mixes", False)
+        emits = isinstance(self.system.plan.flow.emit, Frames | Grid) and not self.method.mixes
         if not emits or not hasattr(self.system.network, "decode"):
             raise RequestError(f"{self.run} does not lead from numbers back to sound; runs of method=vae, vq and regress do")
         return getattr(self._at(latents).method, "sound", sound)(self.system, latents, samples)

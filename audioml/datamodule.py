@@ -9,9 +9,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from audioml.corpus import Clip, Prepared
 from audioml.data.prefetch import prefetch
 from audioml.kinds import Batch, Label, Notes, Phones, Seq, Tags, Text, World
-from audioml.parts import Clip, Prepared
 
 
 class DataModule(pl.LightningDataModule):

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from audioml.corpus import Clip, Prepared
 from audioml.datamodule import collate
 from audioml.kinds import Batch, Label, Seq, Tags, Text
 from audioml.methods.trivial import PREDICTORS
 from audioml.metrics import Scores, evaluate
-from audioml.parts import Clip, Prepared
 from audioml.plan import Plan
 from audioml.system import System
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audioml.corpus import Clip
 from audioml.errors import RunError
 from audioml.kinds import Notes, Stems, Wave, World
-from audioml.parts import Clip
 from audioml.records import write_bytes, write_text
 from audioml.symbols import csv_of, in_words, midi_of
 

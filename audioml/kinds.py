@@ -181,6 +181,46 @@ def rate_of(space: Space) -> Fraction | None:
     return getattr(space, "rate", None)
 
 
+def dims_of(space: Space) -> tuple[int, ...]:
+    """Axes between batch and time: [D] of Frames, [C, F] of a Grid, [K] of Codes, none of Tokens."""
+    if isinstance(space, Grid):
+        return space.channels, space.bins
+    return (space.dim,) if isinstance(space, Frames) else (space.books,) if isinstance(space, Codes) else ()
+
+
+def signals_of(world: World) -> tuple[int, ...]:
+    """Axes of an audio kind between batch and time: [C], or [S, C] of stems."""
+    if isinstance(world, Stems):
+        return len(world.names or ()), world.channels or 1
+    return (world.channels or 1,) if isinstance(world, Wave) else ()
+
+
+def waist_of(space: Space, takes: tuple[str, ...]) -> Frames | Grid | None:
+    """The layout in which a model that `takes` these layouts runs over `space`; None when there is none.
+
+    A Grid may flatten to Frames, never back; Tokens and Codes are embedded into Frames.
+    """
+    if isinstance(space, Grid) and "Grid" in takes:
+        return space
+    if "Frames" not in takes:
+        return None
+    if isinstance(space, Grid):
+        return space.flat()
+    return space if isinstance(space, Frames) else Frames(1, rate_of(space))
+
+
+def joined(space: Space, others: list[Space]) -> Space | None:
+    """One space of several streams side by side: features add up, Grids of equal bins add planes; None where they cannot."""
+    if not others:
+        return space
+    if isinstance(space, Grid) and all(isinstance(o, Grid) and o.bins == space.bins for o in others):
+        return replace(space, channels=space.channels + sum(o.channels for o in others))  # type: ignore[union-attr]
+    flat = [s.flat() if isinstance(s, Grid) else s for s in (space, *others)]
+    if all(isinstance(s, Frames) for s in flat):
+        return Frames(sum(s.dim for s in flat), flat[0].rate)  # type: ignore[union-attr]
+    return None
+
+
 class Seq(NamedTuple):
     """A batch of one port: `x` (a tensor, or a list of strings for Text) and `n` [B], the valid steps on its last axis."""
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from audioml.corpus import Clip, Prepared
 from audioml.errors import Misfit
 from audioml.kinds import Batch, Seq, Stems, Wave, World
-from audioml.parts import Clip, Prepared
 from audioml.plan import Plan
 from audioml.readers import example_of
 from audioml.run import ready

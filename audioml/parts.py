@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from audioml.errors import Misfit
-from audioml.kinds import Batch, Frames, Grid, Seq, Space, World, rate_of
+from audioml.kinds import Batch, Seq, Space, World
 
 if TYPE_CHECKING:
     import torch
 
+    from audioml.corpus import Prepared
     from audioml.system import System
 
 
@@ -36,6 +37,7 @@ class Task:
     `derived`            {port: port it is computed from} for ports that no recording holds; see `derive`.
     `seconds`            the shortest training crop that makes sense, whatever the preset says (conf/task/NAME.yaml says it).
     `via`                what the flow must need, e.g. "bottleneck": without it the task would be solved by copying.
+    `unordered`          True where the output's stems have no names, so that any order of them is right.
     `material`           which embedded sets serve the task (conf/task/NAME.yaml says it; data=embedded reads it).
     """
 
@@ -54,6 +56,7 @@ class Task:
     material: Any = None
     via: str | None = None
     seconds: float | None = None
+    unordered: bool = False
 
     def derive(self, port: str, x: Any, world: World, rng: Any) -> Any:
         """Numpy array of a derived port, one item: `x` [C, T] is the item's array of the port it comes from, whose world is
@@ -71,7 +74,7 @@ def replace_task(task: Task) -> Task:
     outs = {p: w for p, w in task.outputs.items() if p not in task.derived}
     return Task(
         task.name, keep, outs, task.metrics, task.primary, task.prefers, task.baseline, task.ceiling, task.models, task.whole_clips,
-        task.hints, {}, task.material, task.via, task.seconds,
+        task.hints, {}, task.material, task.via, task.seconds, task.unordered,
     )  # fmt: skip
 
 
@@ -96,6 +99,10 @@ class Representation:
     `follows`: the space has no clock of its own (rate None) and takes the network's: the planner calls `at(rate)`.
     `fits`: something must be learnt from the training data first (code books, lexicons): `fit`, then `state`/`load_state`.
     `run`: a setting that names a run's folder, whose trained system does the work: `bind` is called before use.
+    `phaseless`: what decode gives has no phase to be compared by.  `iterations`: of a search for one, which passes no useful
+    gradient on; nor does a `detached` rendering (a pitch).  `mixes`: `mask` takes several sources at once.
+    `level`: by which measure `loudness` goes.  `period`: symbols after which a place in the bar returns.  `hint`: the port that
+    says when the symbols sound.  `shows`: settings under which the round trip is shown (scripts/matrix.py --roundtrip).
     """
 
     carries: tuple[type, ...] = ()
@@ -106,9 +113,19 @@ class Representation:
     drift: float = 0.0  # of the peak: how far a stream may part from the whole by accumulated rounding; 0: not beyond float32
     follows: bool = False
     fits: bool = False
+    run: str | None = None
+    phaseless: bool = False
+    iterations: int = 0
+    detached: bool = False
+    mixes: bool = False
+    level: str = "none"
+    period: int = 0
+    hint: str | None = None
+    shows: tuple[Mapping[str, Any], ...] = ({},)
     clock: Fraction | None = None  # set by `at`
     block: int = 1  # samples that one step of the stream consumes and emits
     delay: int = 0  # samples by which decode lags encode in a stream (overlap-add tail)
+    overlap: int = 0  # samples that a frame holds beyond its block
 
     def space(self, world: World) -> Space:
         """The space of `world`; pure.  Raises Misfit for a world kind that is not carried."""
@@ -146,6 +163,15 @@ class Representation:
     def decode(self, seq: Seq, side: Any, world: World) -> Seq:
         """Seq in the space -> world batch."""
         raise NotImplementedError
+
+    def lend(self, seq: Seq, world: World) -> Any:
+        """The side that encoding an input gives (where decode `borrows`), perhaps without the work of encoding it."""
+        return self.encode(seq, world)[1]
+
+    @property
+    def teaches(self) -> bool:
+        """Whether a loss between rendered waves has a useful gradient."""
+        return self.borrows is not None or not (self.iterations or self.detached)
 
     def encode_step(self, x: Any, state: Any, world: World) -> tuple[Any, Any, Any]:
         """x [B, C, k·block], state (None at the start) -> (k frames, side, state), equal to encode; or Misfit."""
@@ -215,6 +241,7 @@ class Method:
     """
 
     trains: bool = True
+    mixes: bool = False  # the emission acts on the encoded input
     levels: bool = False  # the emission is a signal, so it returns to the input's level
     streams: bool = False  # output frame n depends on emitted frame n only
     turns: tuple[str, ...] = ("loss",)
@@ -224,6 +251,14 @@ class Method:
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Raises Misfit with the reason when the spaces do not suit this method."""
         raise NotImplementedError
+
+    def fallback(self) -> Method:
+        """What to do with a model that cannot attend to a memory: this method, or a copy that reads its inputs otherwise."""
+        return self
+
+    def per_source(self, rep: Representation) -> bool:
+        """Whether each stem of an input is treated by itself, where the output is in `rep`; else their plain sum is heard."""
+        return False
 
     def parts(self, system: System) -> torch.nn.Module | None:
         """What the method owns beside the network (discriminators, code books, an average of the weights): `system.extra`.
@@ -248,6 +283,10 @@ class Method:
         """
         raise NotImplementedError
 
+    def inside(self, system: System) -> dict[str, tuple[Any, str, str]]:
+        """What a trained system holds, for the record: {"group/name": (value, unit, better)}."""
+        return {}
+
     def likelihood(self, system: System, batch: Batch) -> tuple[torch.Tensor, torch.Tensor] | None:
         """(negative log-likelihood in nats [B], how many symbols it sums over [B]) of the true output, where there is one."""
         return None
@@ -256,76 +295,3 @@ class Method:
     def name(self) -> str:
         """The name under which conf/method/ lists it (set by the builder), else the class name."""
         return getattr(self, "_name", type(self).__name__.lower())
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One fixed item for evaluation: `ports` maps a port to a numpy array [C, T] / [S, C, T], a str or an int."""
-
-    name: str
-    ports: Mapping[str, Any] = field(repr=False)
-
-
-class Corpus:
-    """A source of data.  Light until `prepare()`.
-
-    `provides(task)` is metadata only and raises RequestError for a missing folder, an empty one, a missing column …
-    """
-
-    def provides(self, task: Task) -> dict[str, World]:
-        """Port -> fully stated world kind (rate, channels, classes, stem names, alphabet)."""
-        raise NotImplementedError
-
-    def prepare(self, task: Task) -> Prepared:
-        """Decode, cache, split.  Slow the first time, then instant; safe when two processes start together."""
-        raise NotImplementedError
-
-
-class Prepared:
-    """Data ready to be read.  Train batches are a pure function of (seed, step): a resumed run sees the same ones.
-
-    `fingerprint` names the exact data (hex); `report` says what was skipped: {"skipped": [{"file", "reason"}], …}.
-    `statistics` holds what trivial predictors need, e.g. {"label": {"majority": 3}}.
-    """
-
-    fingerprint: str
-    report: Mapping[str, Any]
-    statistics: Mapping[str, Any]
-
-    def train_batch(self, step: int, items: int, seconds: float | None, seed: int) -> dict[str, tuple[Any, Any]]:
-        """Port -> (numpy array or list of str, valid lengths [B] int64).  `seconds` None: whole clips, zero-padded."""
-        raise NotImplementedError
-
-    def size(self, split: str) -> int:
-        """Number of fixed items of split "valid" or "test" (for "train": distinct clips)."""
-        raise NotImplementedError
-
-    def clip(self, split: str, index: int) -> Clip:
-        """Fixed evaluation item, the same in every run (mixtures are drawn from the item's index, not from the run's seed)."""
-        raise NotImplementedError
-
-
-def waist_of(space: Space, takes: tuple[str, ...]) -> Frames | Grid | None:
-    """The layout in which a model that `takes` these layouts runs over `space`; None when there is none.
-
-    A Grid may flatten to Frames, never back; Tokens and Codes are embedded into Frames.
-    """
-    if isinstance(space, Grid) and "Grid" in takes:
-        return space
-    if "Frames" not in takes:
-        return None
-    if isinstance(space, Grid):
-        return space.flat()
-    return space if isinstance(space, Frames) else Frames(1, rate_of(space))
-
-
-def joined(space: Space, others: list[Space]) -> Space | None:
-    """One space of several streams side by side: features add up, Grids of equal bins add planes; None where they cannot."""
-    if not others:
-        return space
-    if isinstance(space, Grid) and all(isinstance(o, Grid) and o.bins == space.bins for o in others):
-        return replace(space, channels=space.channels + sum(o.channels for o in others))  # type: ignore[union-attr]
-    flat = [s.flat() if isinstance(s, Grid) else s for s in (space, *others)]
-    if all(isinstance(s, Frames) for s in flat):
-        return Frames(sum(s.dim for s in flat), flat[0].rate)  # type: ignore[union-attr]
-    return None

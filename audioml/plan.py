@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audioml.errors import Misfit
-from audioml.kinds import Codes, Frames, Grid, Seq, Space, World, rate_of, unify
-from audioml.parts import Flow, Method, Representation, Side, Task, joined, waist_of
+from audioml.kinds import Codes, Frames, Grid, Seq, Space, World, dims_of, joined, rate_of, unify, waist_of
+from audioml.parts import Flow, Method, Representation, Side, Task
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def plan(
     (output,) = (sides[p] for p in task.outputs)
     reference = _reference(task, inputs, output)
     flow = method.flow(list(inputs.values()), output)
-    if "memory" in flow.needs - set(model.traffic) and hasattr(method, "fallback"):
+    if "memory" in flow.needs - set(model.traffic):
         method = method.fallback()
         flow = method.flow(list(inputs.values()), output)
     # any aligned network can stand on both sides of a bottleneck
@@ -154,7 +154,7 @@ def _clocked(output: Side, flow: Flow) -> Side:
 def check_shape(seq: Seq, space: Any, where: str) -> Seq:
     """The sequence itself when its tensor has the space's shape; AssertionError naming `where` otherwise."""
     have = tuple(seq.x.shape[1:-1])
-    want = (space.dim,) if isinstance(space, Frames) else (space.channels, space.bins) if isinstance(space, Grid) else have
-    want = (space.books,) if isinstance(space, Codes) and seq.x.dim() == 3 else want
+    stated = isinstance(space, Frames | Grid) or (isinstance(space, Codes) and seq.x.dim() == 3)  # logits have an axis more
+    want = dims_of(space) if stated else have
     assert have == want, f"{where}: expected [B, {', '.join(map(str, want))}, N], got {list(seq.x.shape)}"
     return seq

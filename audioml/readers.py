@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audioml.adapters import embed
-from audioml.kinds import Codes, Frames, Grid, Label, Notes, Phones, Seq, Space, Tags, Text, Times, Tokens, World
-from audioml.parts import Side, waist_of
+from audioml.kinds import Codes, Frames, Grid, Label, Notes, Phones, Seq, Space, Tags, Text, Times, Tokens, World, waist_of
+from audioml.parts import Side
 from audioml.plan import ModelChoice
 
 

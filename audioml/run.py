@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from audioml.build import Request
+from audioml.corpus import Prepared
 from audioml.errors import AudiomlError, RequestError, RunError
-from audioml.parts import Prepared
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, Value, cannot_write
@@ -266,7 +266,7 @@ def ready(plan: Plan, prepared: Prepared | None, seed: int, *, fit: bool) -> Non
     """Let representations take the trained systems that they name, and learn what they must from the training data."""
     for port, side in plan.sides().items():
         rep = side.representation
-        if getattr(rep, "run", None):
+        if rep.run:
             from audioml.coder import load_coder
 
             rep.bind(load_coder(rep.run))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from audioml.adapters import Clock, embed, head
 from audioml.errors import Misfit
-from audioml.kinds import Batch, Codes, Seq, Stems, Wave
+from audioml.kinds import Batch, Codes, Seq, Stems, Wave, signals_of
 from audioml.nn.augment import hide_blocks
 from audioml.plan import Plan, check_shape
 from audioml.readers import Reader, build_network, concatenated, example_of, side_by_side
@@ -117,14 +117,27 @@ class System(nn.Module):
         h = self.network.decode(inner, frames)
         return self._leave(h, (z.n * self.network.ratio).clamp(max=frames), None)
 
-    def reference(self, inputs: Batch) -> tuple[Seq, Any]:
-        """The input that the output is aligned with, encoded as the output is, and the side its decoding needs."""
-        side, output = self.plan.reference, self.plan.output
-        assert side is not None
-        if isinstance(side.world, Stems) and isinstance(output.world, Wave):
-            x, n = inputs[side.port]
-            return output.representation.encode(Seq(x.sum(1), n), output.world)
-        return output.representation.encode(inputs[side.port], side.world)
+    @property
+    def sums(self) -> bool:
+        """Whether the plain sum of an input's stems stands for them, beside an output of one signal."""
+        plan = self.plan
+        stems = plan.reference is not None and isinstance(plan.reference.world, Stems) and isinstance(plan.output.world, Wave)
+        return stems and not plan.method.per_source(plan.output.representation)
+
+    def beside(self, inputs: Batch) -> tuple[Seq, Wave | Stems]:
+        """The input that the output is aligned with, as the output's representation is to hear it."""
+        side: Any = self.plan.reference
+        seq, world = inputs[side.port], side.world
+        return (Seq(seq.x.sum(1), seq.n), Wave(world.channels, world.rate)) if self.sums else (seq, world)
+
+    def blank(self, n: Tensor, samples: int | None = None) -> tuple[int, Tensor, Any]:
+        """What the output's representation makes of so many samples [B], padded to `samples`: frames in all, valid ones [B], and
+        the side that decoding wants where nothing is borrowed."""
+        output, n = self.plan.output, n.to(next(self.parameters()).device)
+        samples = int(n.max()) if samples is None else samples
+        silence = torch.zeros((), device=n.device).expand(len(n), *signals_of(output.world), samples)
+        coded, _ = output.representation.encode(Seq(silence, n), output.world)
+        return coded.x.shape[-1], coded.n, (samples, n)
 
     def forward(self, inputs: Batch, ask: Seq | None = None) -> Batch:
         """World inputs -> world outputs; `ask` says how much is wanted where no input does (see Method.draw)."""
@@ -160,7 +173,7 @@ class System(nn.Module):
 
     def _leave(self, h: Tensor, n: Tensor, level: Tensor | None) -> Seq:
         y = self.head(h)
-        if level is not None and self.plan.method.levels:
+        if level is not None and self.plan.method.levels and not self.plan.output.representation.listens:
             y = y * level.reshape(-1, *(1,) * (y.dim() - 1))
         emit = self.plan.flow.emit
         return Seq(y, n) if isinstance(emit, Codes) else check_shape(Seq(y, n), emit, "out of the head")
@@ -171,7 +184,7 @@ class System(nn.Module):
     # ---- streaming -----------------------------------------------------------------------------------------------------
     def stream(self, batch: int = 1) -> Stream:
         """A running instance.  Raises Misfit naming what keeps the system from streaming."""
-        if not self.plan.method.streams or (self.plan.reference is not None and not hasattr(self.plan.method, "shape")):
+        if not self.plan.method.streams:
             raise Misfit(f"method '{self.plan.method.name}' does not work frame by frame")
         reason = self.network.cannot_step()
         if reason:
@@ -198,19 +211,14 @@ class Stream:
         rep = self.input.representation
         self.block = rep.block
         self.delay = plan.output.representation.delay if self.audio else 0
-        self.tail = max(getattr(rep, "window", rep.block) - rep.block, self.delay)
-        method, out = plan.method, plan.output.representation
-        stems = isinstance(self.input.world, Stems) and isinstance(self.output.world, Wave)
-        # what is borrowed of several stems is their plain sum's, unless the method treats each by itself
-        self.summed = stems and not getattr(method, "mixes", False) and not getattr(method, "per_source", lambda r: False)(out)
-        self.same = self.audio and out is rep and not self.summed
+        self.tail = max(rep.overlap, self.delay)
+        self.summed = system.sums
+        self.same = self.audio and plan.output.representation is rep and not self.summed
         self.buffer: Tensor | None = None
         self.encoder = self.mixer = self.network = self.decoder = None
         self.pushed = 0
-        world: Any = self.input.world
-        sources = (len(world.names),) if isinstance(world, Stems) else ()
         with torch.no_grad():  # one block of silence now tells whether every part can stream; its state is thrown away
-            silence = next(system.parameters()).new_zeros(batch, *sources, world.channels, self.block)
+            silence = next(system.parameters()).new_zeros(batch, *signals_of(self.input.world), self.block)
             self.nothing = self._steps(silence)[..., :0]
         self.silence = silence[..., :0]
         self.encoder = self.mixer = self.network = self.decoder = None

@@ -26,10 +26,11 @@ sys.path[:0] = [str(HERE.parent)]
 import numpy as np  # noqa: E402
 
 from audioml import shelf  # noqa: E402
+from audioml.corpus import Clip, Prepared  # noqa: E402
 from audioml.errors import AudiomlError, RequestError  # noqa: E402
 from audioml.kinds import Seq  # noqa: E402
 from audioml.metrics import Scores, evaluate, paired  # noqa: E402
-from audioml.parts import Clip, Prepared, Task  # noqa: E402
+from audioml.parts import Task  # noqa: E402
 
 SHOWN = {
     "fidelity/mel_distance": "mel distance (dB), lower is better",

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from audioml.corpus import Clip
 from audioml.examples import write_examples
 from audioml.history import History
 from audioml.kinds import Text, Wave
-from audioml.parts import Clip
 from audioml.provenance import signature
 from audioml.records import Record, Value, not_measured
 

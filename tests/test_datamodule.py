@@ -13,9 +13,10 @@ import pytorch_lightning as pl
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
+from audioml.corpus import Clip, Prepared
 from audioml.datamodule import DataModule, collate, seconds_of
 from audioml.kinds import Curve, Label, Notes, Seq, Tags, Text, Wave
-from audioml.parts import Clip, Prepared, Task
+from audioml.parts import Task
 from tests.data.sound_folders import CLASSIFY, RECOGNISE, SEPARATE, classes, corpus, noise, write
 
 

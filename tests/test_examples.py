@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audioml.corpus import Clip
 from audioml.errors import RunError
 from audioml.examples import LONGEST, safe_name, spectrogram, write_examples
 from audioml.kinds import Label, Stems, Text, Wave
-from audioml.parts import Clip
 
 RATE = 16000
 

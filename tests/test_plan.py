@@ -51,7 +51,7 @@ MISFITS = [
     (("enhancement", "stft", "unet", "classify"), "method 'classify' emits one symbol per clip, the output 'clean' is Wave"),
     (("enhancement", "stft", "identity", "mask"), "method 'mask' needs a model that allows aligned; model 'identity' allows nothing"),
     (("enhancement", "stft", "unet", "oracle"), "method 'oracle' needs a model that allows truth; model 'unet' allows aligned"),
-    (("asr", "mel", "rnn", "mask"), "method 'mask' emits audio frames, the output 'text' is Text"),
+    (("asr", "mel", "rnn", "mask"), "method 'mask' makes audio, the output 'text' is Text"),
     (("asr", "waveform", "rnn", "ctc"), "method 'ctc' aligns symbols to at most 200 frames/s, input 'audio' has 500 frames/s"),
     (("classification", "mel", "rnn", "ctc"), "method 'ctc' emits a sequence of symbols, the output 'label' is Label"),
 ]

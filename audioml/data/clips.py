@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from audioml.corpus import Clip, Prepared
 from audioml.data.crop import View, cut, padded, parted, whole
 from audioml.data.draw import (
     Window,
@@ -25,7 +26,6 @@ from audioml.data.rows import Rows
 from audioml.data.tape import Tape
 from audioml.errors import RequestError
 from audioml.kinds import Curve, Label, Notes, Stems, Tags, Text, World
-from audioml.parts import Clip, Prepared
 from audioml.statistics import gather
 
 SCORE = 19.2  # s of a training window of a score, where data.window says nothing: eight bars of four at 100 beats a minute

@@ -7,9 +7,10 @@ from dataclasses import fields, replace
 from typing import Any
 from zlib import crc32
 
+from audioml.corpus import Clip, Prepared
 from audioml.errors import RequestError
 from audioml.kinds import World
-from audioml.parts import Clip, Prepared, Task
+from audioml.parts import Task
 
 
 def complete(task: Task, worlds: Mapping[str, World]) -> dict[str, World]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from audioml.corpus import Corpus, Prepared
 from audioml.data.derived import complete
 from audioml.data.folder import Folder, check
 from audioml.data.making.facts import SETS, outline
@@ -19,7 +20,7 @@ from audioml.data.ports import Binding, bind_ports
 from audioml.data.table import Table
 from audioml.errors import RequestError, did_you_mean
 from audioml.kinds import World
-from audioml.parts import Corpus, Prepared, Task
+from audioml.parts import Task
 
 
 class Embedded(Corpus):

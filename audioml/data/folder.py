@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from audioml.corpus import Corpus, Prepared
 from audioml.data.derived import complete, derive
 from audioml.data.ports import Binding, bind_ports, fill
 from audioml.data.splits import assign, group_column
 from audioml.data.table import MIXES, Table, read_table, with_pattern
 from audioml.errors import RequestError
 from audioml.kinds import Stems, Text, Wave, World
-from audioml.parts import Corpus, Prepared, Task
+from audioml.parts import Task
 
 
 class Folder(Corpus):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from audioml.corpus import Corpus, Prepared
 from audioml.data.derived import complete, derive
 from audioml.data.folder import check
 from audioml.data.pool import Pool, read_pool
 from audioml.data.table import Table
 from audioml.errors import RequestError
 from audioml.kinds import Stems, Wave, World
-from audioml.parts import Corpus, Prepared, Task
+from audioml.parts import Task
 
 if TYPE_CHECKING:
     from audioml.data.tape import Tape

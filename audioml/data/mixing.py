@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from audioml.corpus import Clip, Prepared
 from audioml.data.draw import decibels, loud_window, rows_for
 from audioml.data.pool import Pool
 from audioml.data.splits import SPLITS
 from audioml.data.tape import Tape
 from audioml.errors import RunError
 from audioml.kinds import Stems, World
-from audioml.parts import Clip, Prepared
 
 _FIXED = 20_011  # the seed of the fixed mixtures: theirs alone, so that every run is judged on the same ones
 

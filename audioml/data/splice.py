@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from audioml.corpus import Clip, Prepared
 from audioml.data.clips import Clips
 from audioml.data.draw import rows_for
 from audioml.data.splits import SPLITS
 from audioml.kinds import Text, Wave
-from audioml.parts import Clip, Prepared
 from audioml.statistics import gather
 
 GAP = (0.1, 0.3)  # s between two clips

@@ -129,7 +129,7 @@ class Ar(Method):
         """Columns after which the place in the period returns; 0 where none is told."""
         if self.period is not None:
             return self.period
-        own = int(getattr(output.representation, "period", 0) or 0)
+        own = output.representation.period
         serial = isinstance(output.space, Codes) and self.pattern == "flatten"
         return own * output.space.books if serial else own  # type: ignore[union-attr]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audioml.kinds import Batch, Codes, Seq, Stems, Tokens
+from audioml.kinds import Batch, Codes, Seq, Tokens
 from audioml.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -153,16 +153,8 @@ def lengths(method: Ar, system: System, inputs: Batch, context: Context, ask: Se
         total = (p + 1).clamp(min=int(seen * method.longest))
     else:
         assert ask is not None, f"method '{method.name}' must be asked for a number of samples"
-        total = p + frames_of(output, ask).to(p.device)
+        total = p + system.blank(ask.n)[1].to(p.device)
     return Seq(prefix, p), total
-
-
-def frames_of(output: Any, ask: Seq) -> Any:
-    """Frames [B] of codes that stand for so many samples: as many as encoding silence of that length gives."""
-    world = output.world
-    stems = (len(world.names),) if isinstance(world, Stems) else ()
-    silence = torch.zeros(len(ask.n), *stems, world.channels, int(ask.n.max()))
-    return output.representation.encode(Seq(silence.to(ask.n.device), ask.n), world)[0].n
 
 
 def generate(method: Ar, system: System, context: Context, prefix: Seq, total: Any, how: dict[str, Any]) -> Seq:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Batch, Seq, Tokens, rate_of
-from audioml.methods.aligned import only_input
+from audioml.methods.fits import only_input
 from audioml.parts import Flow, Method, Side
 
 if TYPE_CHECKING:

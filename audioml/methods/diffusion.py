@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from audioml.errors import Misfit, RequestError
-from audioml.kinds import Batch, Seq
+from audioml.kinds import Batch, Seq, dims_of
 from audioml.lazy import LazyModule
-from audioml.methods.makers import beside, check_output, dims, ground
+from audioml.methods.fits import makes_audio
+from audioml.methods.makers import beside, ground
 from audioml.parts import Flow, Method, Side
 
 if TYPE_CHECKING:
@@ -67,13 +69,13 @@ class Diffusion(Method):
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses symbols, zeros and ones, and an aligned input of another frame rate."""
-        check_output(self.name, output)
+        makes_audio(self.name, output)
         if output.representation.borrows == "audio":
             raise Misfit(
                 f"method 'diffusion' learns from the target's frames, and representation '{output.representation.name}' holds what "
                 "is to be done to an input, which no target shows"
             )
-        aligned = beside(self.name, inputs, output)
+        aligned = beside(inputs, output)
         rest = tuple(s.port for s in inputs if s is not aligned)
         attend = self.reading == "memory" and rest
         return Flow(
@@ -88,16 +90,15 @@ class Diffusion(Method):
 
     def fallback(self) -> Diffusion:
         """The same, for models that cannot attend: side inputs are pooled."""
-        settings = {k: v for k, v in vars(self).items() if not k.startswith("_")}
-        other = type(self)(**{**settings, "reading": "cond"})
-        other._name = self.name  # type: ignore[attr-defined]
+        other = copy.copy(self)
+        other.reading = "cond"
         return other
 
     def parts(self, system: System) -> Any:
         """Statistics of the stream, and the averaged weights."""
         from audioml.nn.ema import Average
 
-        scale = noise.Scale(dims(system.plan.output.space), single=self.scale == "all")
+        scale = noise.Scale(dims_of(system.plan.output.space), single=self.scale == "all")
         return torch.nn.ModuleDict({"scale": scale, "average": Average(system, self.decay)})
 
     def after_step(self, system: System, step: int) -> None:
@@ -143,7 +144,7 @@ class Diffusion(Method):
         with self._weights(system):
             offset, level = self._offset(system, known.seq)
             like = next(system.parameters())
-            z = torch.randn(len(n), *dims(output.space), known.frames, device=like.device, dtype=like.dtype)
+            z = torch.randn(len(n), *dims_of(output.space), known.frames, device=like.device, dtype=like.dtype)
             angles = samplers.angles_for(self.sampler, self.nfe, self.span, z.device)
             context = self._context(system, inputs, level)
             x = samplers.SAMPLERS[self.sampler](self._field(system, inputs, context, n), z, angles)
@@ -189,7 +190,7 @@ class Diffusion(Method):
         output = system.plan.output
         level = output.representation.loudness(known)
         x = known.x if level is None else known.x / level
-        return (x if self.residual and x.shape[1:-1] == dims(output.space) else None), level
+        return (x if self.residual and x.shape[1:-1] == dims_of(output.space) else None), level
 
     @staticmethod
     def _context(system: System, inputs: Batch, level: Any) -> Any:

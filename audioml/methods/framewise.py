@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Batch, Codes, Frames, Seq, rate_of
 from audioml.lazy import LazyModule
-from audioml.methods.aligned import only_input
+from audioml.methods.fits import only_input
 from audioml.parts import Flow, Method, Side
 
 if TYPE_CHECKING:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from audioml.errors import Misfit, RequestError
-from audioml.kinds import Batch, Frames, Grid, Seq, Stems, Wave
+from audioml.kinds import Batch, Frames, Grid, Seq, Stems, Wave, dims_of
 from audioml.lazy import LazyModule
-from audioml.methods.makers import check_output, ground
+from audioml.methods import compare
+from audioml.methods.fits import makes_audio
+from audioml.methods.makers import ground
 from audioml.methods.regress import Regress
 from audioml.parts import Flow, Side
 
@@ -64,14 +66,14 @@ class Gan(Regress):
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses symbols, and representations that search for their phase while rendering."""
         rep = output.representation
-        if getattr(rep, "iterations", 0) and not rep.borrows:
+        if not rep.teaches:
             raise Misfit(
-                f"method '{self.name}' judges the wave, and representation '{rep.name}' renders it by a search that passes no "
-                "useful gradient on"
+                f"method '{self.name}' judges the wave, and representation '{rep.name}' renders it in a way that passes no useful "
+                "gradient on"
             )
         if any(isinstance(s.world, Wave | Stems) for s in inputs):
             return super().flow(inputs, output)
-        check_output(self.name, output)
+        makes_audio(self.name, output)
         space: Any = output.space
         x = Grid(LATENT_PLANES, space.bins, space.rate) if isinstance(space, Grid) else Frames(self.noise, space.rate)
         return Flow(x, space, cond=tuple(s.port for s in inputs))
@@ -99,21 +101,16 @@ class Gan(Regress):
     @staticmethod
     def _latent(space: Any, n: Any, frames: int) -> Any:
         """Noise in the flow's space; the second half of the channels (the second plane) is the same in all frames."""
-        shape = (space.channels, space.bins) if isinstance(space, Grid) else (space.dim,)
-        x = torch.randn(len(n), *shape, frames, device=n.device)
-        held = shape[0] // 2
+        x = torch.randn(len(n), *dims_of(space), frames, device=n.device)
+        held = x.shape[1] // 2
         x[:, -held:] = x[:, -held:, ..., :1].clone()
         return x
 
     def _made(self, system: System, batch: Batch) -> Any:
         """The drawn wave for a training batch, unnamed stems in the targets' order."""
-        from audioml import losses
-
         target = batch[system.plan.output.port]
         made = self.draw(system, batch, Seq(None, target.n))[system.plan.output.port].x
-        if getattr(system.plan.task, "unordered", False):
-            made = losses.reordered(made, losses.best_order(made, target.x, target.n, self.sharp[0]))
-        return made
+        return compare.in_order(system, made, target, self.sharp[0])
 
     # ---- training ----------------------------------------------------------------------------------------------------
     def oppose(self, system: System, batch: Batch) -> dict[str, Any]:
@@ -130,8 +127,7 @@ class Gan(Regress):
         made = self._made(system, batch)
         paired = system.plan.flow.source is not None
         if paired:
-            blind = getattr(system.plan.output.representation, "phaseless", False)
-            found = self.between(system, made, batch, self.blind if blind else self.sharp)
+            found = compare.waves(system, made, batch, self.heard(system.plan.output.representation))
         else:
             found = {"statistics": self._statistics(system, made, batch)}
         if not system.training:

@@ -29,7 +29,7 @@ class Mask(Aligned):
                 f"method 'mask' multiplies the input's spectrum, and in representation '{rep.name}' a product is not a filter"
             )
         stems = next(s for s in inputs if s.port == flow.source)
-        if sources_of(stems.world) > 1 and not getattr(rep, "mixes", False):
+        if sources_of(stems.world) > 1 and not rep.mixes:
             raise Misfit(f"method 'mask' adds up the stems of '{stems.port}', and representation '{rep.name}' masks one input only")
         return flow
 

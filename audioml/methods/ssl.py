@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit, RequestError
-from audioml.kinds import Batch, Codes, Frames, Grid, Seq, Stems, Wave, rate_of
-from audioml.methods.aligned import only_input
+from audioml.kinds import Batch, Codes, Seq
+from audioml.methods.fits import only_input, reads_audio, same_rate
 from audioml.parts import Flow, Method, Side
 
 if TYPE_CHECKING:
@@ -38,14 +38,8 @@ class Ssl(Method):
                 f"method '{self.name}' predicts codes, and representation '{output.representation.name}' of the output "
                 f"'{output.port}' gives {type(output.space).__name__}"
             )
-        if not isinstance(one.world, Wave | Stems) or not isinstance(one.space, Frames | Grid):
-            raise Misfit(f"method '{self.name}' hides frames of audio, and the input '{one.port}' is {type(one.space).__name__}")
-        x, y = rate_of(one.space), rate_of(output.space)
-        if x != y:
-            raise Misfit(
-                f"input '{one.port}' runs at {float(x or 0):g} frames/s and output '{output.port}' at {float(y or 0):g}; "
-                "they must be equal"
-            )
+        reads_audio(self.name, one)
+        same_rate(one, output)
         return Flow(one.space, output.space, source=one.port, needs=frozenset({"bottleneck"}))
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from audioml.errors import Misfit, RequestError, did_you_mean
-from audioml.kinds import Batch, Frames, Grid, Phones, Seq, Stems, Tokens, Wave, rate_of
-from audioml.methods.aligned import LOSS_NAMES
+from audioml.errors import Misfit, RequestError
+from audioml.kinds import Batch, Frames, Grid, Phones, Seq, Tokens, rate_of
+from audioml.methods import compare
+from audioml.methods.fits import makes_audio
 from audioml.parts import Flow, Method, Side
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ class Stretch(Method):
     """
 
     def __init__(self, *, losses: dict[str, float], width: int, layers: int, dropout: float, diagonal: float) -> None:
-        for name in losses:
-            if name not in (*OWN, *LOSS_NAMES):
-                near = did_you_mean(name, (*OWN, *LOSS_NAMES))
-                raise RequestError(f"method.losses.{name} is not a loss{near or ';'} losses: {', '.join((*OWN, *LOSS_NAMES))}")
+        compare.check_losses(losses, "losses", OWN)
         for name in OWN:
             if name not in losses:
                 raise RequestError(f"method.losses.{name} is missing: stretching learns by {', '.join(OWN)}")
@@ -43,10 +41,7 @@ class Stretch(Method):
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses outputs that are no audio in frames, those that borrow from an input, and tasks without a sequence of symbols."""
         rep = output.representation
-        if not isinstance(output.world, Wave | Stems):
-            raise Misfit(f"method '{self.name}' makes audio, the output '{output.port}' is {type(output.world).__name__}")
-        if not isinstance(output.space, Frames | Grid):
-            raise Misfit(f"method '{self.name}' emits numbers, and representation '{rep.name}' gives {type(output.space).__name__}")
+        makes_audio(self.name, output)
         if rep.borrows:
             raise Misfit(f"method '{self.name}' has no audio to go by, and representation '{rep.name}' borrows its {rep.borrows}")
         text = next((s for s in inputs if isinstance(s.space, Tokens) and s.space.length is None and not s.space.many), None)
@@ -102,8 +97,9 @@ class Stretch(Method):
             "means": ((repeated(means, index)[..., :count] - flat).abs() * there).sum() / share,
             "durations": mse_loss(said[spoken], torch.log1p(durations.to(said.dtype))[spoken]),
         }
-        if self.waves and not getattr(output.representation, "iterations", 0):
-            found |= self._between(system, emission[..., :count].reshape(*target.x.shape[:-1], count), total, side, batch)
+        if self.waves and output.representation.teaches:
+            made = Seq(emission[..., :count].reshape(*target.x.shape[:-1], count), total)
+            found |= compare.waves(system, output.representation.decode(made, side, output.world).x, batch, self.waves)
         return found
 
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
@@ -119,7 +115,7 @@ class Stretch(Method):
         index, total = spread_out(durations)
         emission = system.emit(inputs, Seq(extra["stretcher"](h, durations, index), total))
         rep, world = output.representation, output.world
-        samples = (total * rep.block - (getattr(rep, "window", rep.block) - rep.block)).clamp(min=1)
+        samples = (total * rep.block - rep.overlap).clamp(min=1)
         return {output.port: rep.decode(Seq(emission.x, total), (int(samples.max()), samples), world)}
 
     def _read(self, system: System, inputs: Batch) -> tuple[Any, Any, Any]:
@@ -153,14 +149,5 @@ class Stretch(Method):
     def _hint(self, system: System, batch: Batch) -> Seq | None:
         """Times of the very symbols that are stretched, where data and representation have them."""
         plan = system.plan
-        port = getattr(plan.inputs[plan.flow.stretch or ""].representation, "hint", None)
+        port = plan.inputs[plan.flow.stretch or ""].representation.hint
         return batch.get(port) if port and isinstance(plan.hints.get(port), Phones) else None
-
-    def _between(self, system: System, emission: Any, n: Any, side: Any, batch: Batch) -> dict[str, Any]:
-        """Losses between waves."""
-        from audioml.losses import LOSSES
-
-        output = system.plan.output
-        estimate, true = output.representation.decode(Seq(emission, n), side, output.world), batch[output.port]
-        waves = (estimate.x.flatten(1, -2), true.x.flatten(1, -2), true.n)
-        return {name: LOSSES[name](*waves) for name in self.waves}

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from audioml.corpus import Clip
 from audioml.errors import RequestError, RunError
 from audioml.kinds import World
 from audioml.metrics._base import ANY, LIKELIHOOD, Items, Quantity, Scored, UnscoredError
 from audioml.metrics._bootstrap import RESAMPLES, interval
 from audioml.metrics._registry import metric
-from audioml.parts import Clip, Task
+from audioml.parts import Task
 from audioml.records import Value, not_measured
 
 
@@ -69,7 +70,7 @@ def _items(
     task: Task, port: str, clips: Sequence[Clip], outputs: Sequence[Mapping[str, Any]], worlds: Mapping[str, World]
 ) -> Items:
     world = worlds.get(port, task.outputs[port])
-    if getattr(task, "unordered", False):
+    if task.unordered:
         world = replace(world, names=None)  # type: ignore[call-arg]  # whatever the data call them, any order is right
     targets, found = [c.ports[port] for c in clips], [o[port] for o in outputs]
     nats = [o.get(LIKELIHOOD) for o in outputs]

@@ -44,7 +44,7 @@ def measure(system: System, data: Any = None, *, found: Any = None, seconds: flo
     """What the method says of its bottleneck; `data`, `found` and `seconds` are not needed."""
     network, method = system.network, system.plan.method
     rate = rate_of(system.plan.flow.x) if hasattr(network, "ratio") else None
-    said = {name: Value(*value) for name, value in method.inside(system).items()} if hasattr(method, "inside") else {}
+    said = {name: Value(*value) for name, value in method.inside(system).items()}
     if rate is None and not said:
         raise UnmeasurableError("nothing in it passes a bottleneck")
     out = nothing(VALUES, "another kind of bottleneck")

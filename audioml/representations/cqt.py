@@ -55,6 +55,7 @@ class Cqt(Representation):
         self.hop, self.low, self.bins, self.per_octave = hop, low, bins, per_octave
         self.align, self.dense, self.floor, self.normalize = align, dense, floor, normalize
         self.offset, self.scale, self.window = offset, scale, window
+        self.overlap = window - hop
         self.iterations, self.momentum = iterations, momentum
         self.block = hop
         self.renders = normalize == "none" and align == "centre"  # type: ignore[misc]

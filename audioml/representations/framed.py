@@ -19,13 +19,12 @@ class Framed(Representation):
 
     carries = (Wave, Stems)
 
-    level = "none"
-
     def __init__(self, *, window: int, hop: int) -> None:
         if hop < 1 or window < 2 * hop or window % hop:
             raise RequestError(f"window={window} must be a multiple of hop={hop}, at least twice it")
         self.window, self.hop = window, hop
-        self.block, self.delay = hop, window - hop
+        self.block = hop
+        self.delay = self.overlap = window - hop
 
     def rate(self, world: Wave | Stems) -> Fraction:
         """Frames per second, exact."""

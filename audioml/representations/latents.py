@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from audioml.corpus import Prepared
 from audioml.errors import RequestError
 from audioml.kinds import Frames, Seq, Wave
 from audioml.lazy import LazyModule
-from audioml.parts import Prepared
 from audioml.representations.trained import Trained, moments
 
 torch = LazyModule("torch")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from audioml.parts import Prepared
+from audioml.corpus import Prepared
 
 ITEMS = 32  # per batch
 MOST = 4096  # items that are looked at

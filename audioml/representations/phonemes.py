@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from audioml.corpus import Prepared
 from audioml.errors import Misfit, RequestError, RunError
 from audioml.kinds import Seq, Text, Tokens
 from audioml.lazy import LazyModule
-from audioml.parts import Prepared, Representation
+from audioml.parts import Representation
 from audioml.representations.learning import batches
 from audioml.representations.lexicon import Chunk, learn, parts_of
 from audioml.representations.packing import pack

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from audioml.corpus import Prepared
 from audioml.errors import Misfit, RequestError, RunError
 from audioml.kinds import Seq, Text, Tokens
 from audioml.lazy import LazyModule
-from audioml.parts import Prepared, Representation
+from audioml.parts import Representation
 from audioml.representations.learning import texts
 from audioml.representations.packing import pack, unpack
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from audioml.corpus import Prepared
 from audioml.errors import RequestError, RunError
 from audioml.kinds import Codes, Seq, Stems, Wave
 from audioml.lazy import LazyModule
-from audioml.parts import Prepared
 from audioml.representations.mel import LogMel
 
 torch = LazyModule("torch")

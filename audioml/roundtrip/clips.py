@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from audioml.corpus import Prepared
 from audioml.data.audio import BadAudioError, decode
 from audioml.data.making.store import ensure
 from audioml.data.table import EXTENSIONS
 from audioml.errors import RequestError
-from audioml.parts import Prepared
 
 RATE, SECONDS, PER_SET = 16000, 5.0, 4
 

@@ -33,7 +33,7 @@ def audio_representations(only: Sequence[str] = ()) -> list[tuple[str, dict[str,
     for name in only or shelf.parts("representation"):
         made = shelf.make("representation", name)
         if Wave in made.carries:
-            out += [(name, dict(user)) for user in getattr(made, "shows", ({},))]
+            out += [(name, dict(user)) for user in made.shows]
     return out
 
 

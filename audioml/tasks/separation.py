@@ -13,8 +13,6 @@ class Separation(Task):
     (permutation-invariant training) and in the metrics.
     """
 
-    unordered = False
-
     def __init__(self, *, unnamed: bool) -> None:
         super().__init__(
             name="unnamed_separation" if unnamed else "separation",
@@ -26,5 +24,5 @@ class Separation(Task):
             baseline="unprocessed",
             ceiling="ideal_mask",
             models=("cnn1d",) if unnamed else ("unet",),
+            unordered=unnamed,
         )
-        object.__setattr__(self, "unordered", unnamed)  # tasks are frozen values

@@ -13,8 +13,9 @@ import pytest
 import soundfile as sf
 
 from audioml import shelf
+from audioml.corpus import Corpus
 from audioml.kinds import Label, Stems, Text, Wave, World
-from audioml.parts import Corpus, Task
+from audioml.parts import Task
 
 RATE = 16000
 

@@ -13,7 +13,7 @@ from audioml import shelf
 from audioml.draft import Draft, generic_worlds
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Frames, Grid, Seq, Stems, Wave
-from audioml.methods.aligned import LOSS_NAMES
+from audioml.methods.compare import LOSS_NAMES
 from audioml.plan import Plan
 from audioml.system import System
 
@@ -167,8 +167,8 @@ def test_nor_in_a_space_whose_rendering_searches(method: str) -> None:
 
 
 def test_nor_in_the_scores() -> None:
+    from audioml.corpus import Clip
     from audioml.metrics import evaluate
-    from audioml.parts import Clip
 
     task, world = shelf.make("task", "unnamed_separation"), Stems(("s1", "s2"), 1, 16000)
     stems = waves(1, 2, 1, 8000).x[0].numpy()
@@ -241,8 +241,8 @@ def test_windows_of_other_lengths_are_fitted() -> None:
     ("how", "text"),
     [
         (("tts", "logmel", "rnn", "regress"), "method 'regress' follows an audio input frame by frame, and the task has none"),
-        (("enhancement", "mulaw", "rnn", "regress"), "method 'regress' emits numbers, and representation 'mulaw' gives Codes"),
-        (("asr", "mel", "rnn", "regress"), "method 'regress' emits audio frames, the output 'text' is Text"),
+        (("enhancement", "mulaw", "rnn", "regress"), "method 'regress' emits real numbers, and representation 'mulaw' of the output 'clean' gives Codes"),
+        (("asr", "mel", "rnn", "regress"), "method 'regress' makes audio, the output 'text' is Text"),
         (("effects", "filter", "rnn", "mask"), "in representation 'filter' a product is not a filter"),
         (("generation", "filter", "rnn", "regress"), "representation 'filter' borrows the audio of an input of the same kind"),
     ],

@@ -214,7 +214,7 @@ def test_level_clip_follows_the_gain() -> None:
     ("task", "representation", "reason"),
     [
         ("asr", "mel", "method 'diffusion' makes audio, the output 'text' is Text"),
-        ("enhancement", "mulaw", "method 'diffusion' makes frames of real numbers, and representation 'mulaw' of 'clean' gives"),
+        ("enhancement", "mulaw", "method 'diffusion' emits real numbers, and representation 'mulaw' of the output 'clean' gives Codes"),
         ("enhancement", "filter", "representation 'filter' holds what is to be done to an input, which no target shows"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from audioml import shelf
+from audioml.corpus import Clip
 from audioml.draft import Draft, generic_worlds
 from audioml.errors import Misfit, RequestError
 from audioml.evaluate import outputs_of
@@ -16,7 +17,6 @@ from audioml.kinds import Codes, Curve, Frames, Notes, Seq, Tags, Text, Times, T
 from audioml.methods.framewise import fitted
 from audioml.methods.trivial import PREDICTORS
 from audioml.metrics import evaluate
-from audioml.parts import Clip
 from audioml.statistics import gather
 from audioml.system import System
 

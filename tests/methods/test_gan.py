@@ -150,9 +150,9 @@ def test_unnamed_stems_are_judged_in_their_best_order() -> None:
 @pytest.mark.parametrize(
     ("task", "representation", "reason"),
     [
-        ("asr", "mel", "method 'gan' emits audio frames, the output 'text' is Text"),
+        ("asr", "mel", "method 'gan' makes audio, the output 'text' is Text"),
         ("symbolic", "midi_grid", "method 'gan' makes audio, the output 'score' is Notes"),
-        ("generation", "logmel", "method 'gan' judges the wave, and representation 'logmel' renders it by a search that passes no"),
+        ("generation", "logmel", "method 'gan' judges the wave, and representation 'logmel' renders it in a way that passes no useful gradient on"),
     ],
 )
 def test_what_does_not_fit_says_why(task: str, representation: str, reason: str) -> None:

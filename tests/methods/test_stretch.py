@@ -134,7 +134,7 @@ def test_other_inputs_condition_and_other_outputs_train() -> None:
     [
         ("enhancement", "logmel", "method 'stretch' stretches a sequence of symbols, and the task has none ('noisy' is Wave)"),
         ("asr", "mel", "method 'stretch' makes audio, the output 'text' is Text"),
-        ("tts", "mulaw", "method 'stretch' emits numbers, and representation 'mulaw' gives Codes"),
+        ("tts", "mulaw", "method 'stretch' emits real numbers, and representation 'mulaw' of the output 'speech' gives Codes"),
         ("enhancement", "stft_mag", "method 'stretch' has no audio to go by, and representation 'stft_mag' borrows its phase"),
     ],
 )

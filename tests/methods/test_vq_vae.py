@@ -62,13 +62,13 @@ def learn(net: System, batch: dict[str, Seq], steps: int, rate: float = 5e-3, un
 REFUSED = [
     ("vq", "asr", "stft", {}, "method 'vq' makes audio, the output 'text' is Text"),
     ("vae", "codec", "stft_mag", {}, "passes nothing beside the bottleneck, and representation 'stft_mag' borrows the phase"),
-    ("vq", "codec", "vq", {}, "method 'vq' emits numbers, and representation 'vq' of the output 'decoded' gives Codes"),
+    ("vq", "codec", "vq", {}, "method 'vq' emits real numbers, and representation 'vq' of the output 'decoded' gives Codes"),
     ("vae", "codec", "stft", {"ports": {"audio": "vq"}}, "takes numbers in, and representation 'vq' of the input 'audio' gives Codes"),
     ("vae", "codec", "stft", {"ports": {"audio": "waveform"}}, "runs at 500 frames/s and output 'decoded' at 62.5; they must be equal"),
     ("vq", "codec", "stft", {"representation": {"level": "clip"}}, "passes no level beside the bottleneck"),
     ("vq", "nothing", "stft", {}, "method 'vq' codes an audio input, and the task has none"),
     ("ssl", "codec", "stft", {}, "method 'ssl' predicts codes, and representation 'stft' of the output 'decoded' gives Grid"),
-    ("ssl", "codec", "vq", {"ports": {"audio": "vq"}}, "method 'ssl' hides frames of audio, and the input 'audio' is Codes"),
+    ("ssl", "codec", "vq", {"ports": {"audio": "vq"}}, "method 'ssl' takes numbers in, and representation 'vq' of the input 'audio' gives Codes"),
     ("ssl", "codec", "waveform", {"ports": {"decoded": "vq"}}, "runs at 500 frames/s and output 'decoded' at 62.5"),
 ]
 

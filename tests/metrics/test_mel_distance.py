@@ -6,9 +6,10 @@ import librosa
 import numpy as np
 import pytest
 
+from audioml.corpus import Clip
 from audioml.kinds import Wave
 from audioml.metrics import evaluate
-from audioml.parts import Clip, Task
+from audioml.parts import Task
 
 RATE = 16000
 TASK = Task("codec", {"audio": Wave()}, {"decoded": Wave()}, ("mel_distance",), "", (), "", "")

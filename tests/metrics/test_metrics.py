@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from audioml.corpus import Clip
 from audioml.errors import RequestError, RunError
 from audioml.kinds import Label, Stems, Text, Wave, World
 from audioml.metrics import available, evaluate, metric, paired
-from audioml.parts import Clip, Task
+from audioml.parts import Task
 
 RATE = 16000
 rng = np.random.default_rng(0)

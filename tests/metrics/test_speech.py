@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from audioml.corpus import Clip
 from audioml.kinds import Wave
 from audioml.metrics import evaluate
 from audioml.metrics.pesq import WORST
-from audioml.parts import Clip, Task
+from audioml.parts import Task
 
 RATE = 16000
 JUDGED = Task("t", {"noisy": Wave()}, {"clean": Wave()}, ("pesq", "stoi"), "", (), "", "")

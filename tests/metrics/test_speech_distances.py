@@ -6,10 +6,11 @@ import librosa
 import numpy as np
 import pytest
 
+from audioml.corpus import Clip
 from audioml.kinds import Text, Wave
 from audioml.metrics import evaluate
 from audioml.metrics.mel_dtw import cepstra, warped
-from audioml.parts import Clip, Task
+from audioml.parts import Task
 
 RATE = 16000
 RNG = np.random.default_rng(1)

@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from audioml.corpus import Clip
 from audioml.errors import RequestError
 from audioml.kinds import Curve, Label, Notes, Tags, Text, Times, Wave
 from audioml.metrics import evaluate, paired
 from audioml.metrics._voices import bigram_counts, bigram_nats, from_grid, to_grid
-from audioml.parts import Clip, Task
+from audioml.parts import Task
 from audioml.statistics import gather
 
 rng = np.random.default_rng(0)

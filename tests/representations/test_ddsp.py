@@ -8,10 +8,11 @@ import scipy.signal
 import torch
 
 from audioml import shelf
+from audioml.corpus import Clip
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Seq, Stems, Text, Wave
 from audioml.metrics import evaluate
-from audioml.parts import Clip, Task
+from audioml.parts import Task
 
 WAVE, STEMS = Wave(2, 16000), Stems(("a", "b", "c"), 1, 16000)
 

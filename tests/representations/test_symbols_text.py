@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from audioml import shelf
+from audioml.corpus import Prepared
 from audioml.errors import Misfit, RequestError, RunError
 from audioml.kinds import Seq, Text, Tokens, Wave
-from audioml.parts import Prepared
 from audioml.representations import lexicon, subwords
 
 LINES = [
