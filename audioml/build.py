@@ -68,7 +68,7 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     row = None if names["model"] == "auto" else row_of(names["model"], names)
     check_named(draft, names, row)
     draft = replace(draft, worlds=provided(corpus, task))
-    draft, pick, made = choose(draft, names)
+    draft, pick, made = choose(draft, names, row)
     _, reserved = draft.model(pick["model"])
     settings = {g: shelf.settings(g, pick.get(g, names[g]), user[g], preset)[0] for g in shelf.GROUPS}
     settings["model"] = dict(made.model.settings)
@@ -135,10 +135,9 @@ def check_named(draft: Draft, names: Mapping[str, str], row: Row | None) -> None
         shelf.settings(group, names[group], draft.user[group], draft.preset)
 
 
-def choose(draft: Draft, names: Mapping[str, str]) -> tuple[Draft, dict[str, str], Plan]:
+def choose(draft: Draft, names: Mapping[str, str], row: Row | None) -> tuple[Draft, dict[str, str], Plan]:
     """The first combination, in order of preference, that fits; else a Misfit that says what single change would."""
     refused: list[tuple[dict[str, str], Misfit]] = []
-    row = None if names["model"] == "auto" else row_of(names["model"], names)
     (port,) = draft.task.outputs
     outputs = row.output if row and port not in draft.ports and names["representation"] == "auto" else ()
     suits = shelf.load("task", names["task"]).get("representations", ()) if names["task"] in shelf.names("task") else ()

@@ -25,17 +25,16 @@ def train() -> None:
     sys.exit(code)
 
 
-def guarded(work: Any) -> int:
-    """Run and turn an audioml error into its sentence on stderr and its exit code."""
+def guarded(work: Any, lost: str = "nothing is lost, resume=FOLDER goes on from the last checkpoint") -> int:
+    """Run `work`; its exit code, or that of an audioml error after its sentence on stderr.  `lost` is said after Ctrl-C."""
     try:
-        work()
+        return work() or 0
     except AudiomlError as error:
         print(f"audioml: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("audioml: interrupted; nothing is lost, resume=FOLDER goes on from the last checkpoint", file=sys.stderr)
+        print(f"audioml: interrupted; {lost}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _train(arguments: list[str]) -> None:

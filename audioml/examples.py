@@ -54,7 +54,7 @@ def write_examples(
     manifest: list[dict[str, Any]] = []
     taken: set[str] = set()
     for clip, output in list(zip(clips, outputs, strict=False))[:limit]:
-        sink = _Sink(Path(folder), _unique(safe_name(clip.name), taken))
+        sink = _Sink(Path(folder), unique(safe_name(clip.name), taken))
         for role, port, world in worlds:
             _put(sink, role, port, world, clip.ports[port])
         _put(sink, "output", *target, output[target[0]])
@@ -193,9 +193,10 @@ def _write_texts(path: Path, manifest: list[dict[str, Any]]) -> None:
     write_text(path, table.getvalue())
 
 
-def _unique(name: str, taken: set[str]) -> str:
-    number, unique = 2, name
-    while unique.lower() in taken:  # two clips may differ only in letters that a file name cannot hold
-        number, unique = number + 1, f"{name}_{number}"
-    taken.add(unique.lower())
-    return unique
+def unique(name: str, taken: set[str]) -> str:
+    """A file's name that is not yet taken, in letters of either case."""
+    number, free = 2, name
+    while free.lower() in taken:  # two clips may differ only in letters that a file name cannot hold
+        number, free = number + 1, f"{name}_{number}"
+    taken.add(free.lower())
+    return free

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from audioml import shelf
-from audioml.errors import AudiomlError, Misfit
+from audioml.errors import Misfit
 from audioml.records import Record, write_text
 from audioml.runfolder import run_signature
 from audioml.sweep import COMMITTED, compose, done
@@ -186,15 +186,3 @@ def provenance(cells: Sequence[Cell]) -> str:
     )
     hours = sum(float(p.get("wall_s") or 0) for p in seen) / 3600
     return f"Machine: {', '.join(hosts)}; {days[0]} to {days[-1]}; one thread per process; {hours:.1f} h of processes in all."
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Exit code."""
-    try:
-        main(arguments)
-    except AudiomlError as error:
-        import sys
-
-        print(f"audioml: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0

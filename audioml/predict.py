@@ -82,6 +82,8 @@ def one(system: Any, given: dict[str, str], out: Path, taken: set[str], seconds:
     with torch.no_grad():
         x, n = system(batch, Seq(None, torch.tensor([round(seconds * rate)])))[plan.output.port]
     first = next(iter(given.values()), f"sample{seed}")
+    from audioml.examples import unique
+
     stem = unique(Path(first).stem if Path(first).is_file() else "_".join(first.split())[:40] or "empty", taken)
     return f"{first}: {write(plan.output.world, x[0], int(n[0]), out, stem, plan.output.port)}"
 
@@ -140,14 +142,6 @@ def write(world: World, x: Any, n: int, out: Path, stem: str, port: str) -> str:
     for kind, content in files.items():
         write_bytes(out / f"{stem}.{port}.{kind}", content())
     return in_words(world, item)
-
-
-def unique(stem: str, taken: set[str]) -> str:
-    """A name not yet taken."""
-    while stem in taken:
-        stem += "_"
-    taken.add(stem)
-    return stem
 
 
 def write_wav(path: Path, wave: Any, rate: int) -> Path:

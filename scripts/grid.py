@@ -7,7 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a checkout that is not installed
 
-from audioml.grid import run
+from audioml.cli import guarded
+from audioml.grid import main
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(guarded(lambda: main(sys.argv[1:]), "grid.py reads only what is there"))

@@ -67,7 +67,7 @@ def test_misfits_say_why(choice: tuple, reason: str) -> None:
 def test_the_message_names_what_a_single_change_would_mend() -> None:
     names = {**pick("enhancement", "stft", "unet", "ctc"), "data": "folder", "preset": "smoke"}
     with pytest.raises(Misfit) as caught:
-        build.choose(draft("enhancement"), names)
+        build.choose(draft("enhancement"), names, build.row_of("unet", names))
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("task=enhancement representation=stft model=unet method=ctc do not fit: method 'ctc' emits")
     assert any(line.startswith("  change method alone -> ") and {"mask", "regress"} <= set(line[25:].split(", ")) for line in lines)
@@ -89,14 +89,14 @@ def test_auto_follows_the_preferences_and_is_always_legal() -> None:
         for model in shelf.parts("model"):
             names = {"task": task, "representation": "auto", "model": model, "method": "auto"}
             try:
-                _, chosen, plan = build.choose(here, names)
+                _, chosen, plan = build.choose(here, names, build.row_of(model, names))
             except Misfit:
                 continue
             fitting += plan.method.trains
             assert chosen["model"] == model
             assert plan.method.name in (*plan.task.prefers, "baseline", "oracle")
         assert fitting >= 3, task
-    _, chosen, _ = build.choose(draft("enhancement"), {"task": "enhancement", "representation": "auto", "model": "auto", "method": "auto"})
+    _, chosen, _ = build.choose(draft("enhancement"), {"task": "enhancement", "representation": "auto", "model": "auto", "method": "auto"}, None)
     assert chosen == pick("enhancement", "stft_mag", "unet", "mask")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from audioml.cli import guarded
 from audioml.records import Record, Value, not_measured
 from audioml.table import Table, build_table, main, write_table
 from audioml.table.cells import clean, number, with_interval
@@ -183,7 +184,7 @@ def test_a_wrong_request_is_one_sentence_and_exit_2(
     tmp_path: Path, capsys: pytest.CaptureFixture, make: Any, arguments: list[str], sentence: str
 ) -> None:
     make(tmp_path)
-    assert main([word.format(root=tmp_path) for word in arguments] + ["--out", str(tmp_path / "out")]) == 2
+    assert guarded(lambda: main([word.format(root=tmp_path) for word in arguments] + ["--out", str(tmp_path / "out")])) == 2
     error = capsys.readouterr().err
     assert re.search(sentence, error)
     assert error.count("\n") == 1
@@ -193,7 +194,7 @@ def test_a_wrong_request_is_one_sentence_and_exit_2(
 def test_a_table_that_cannot_be_written_is_one_sentence_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     bare(tmp_path, "a")
     (tmp_path / "file").write_text("")
-    assert main([str(tmp_path), "--out", str(tmp_path / "file")]) == 1
+    assert guarded(lambda: main([str(tmp_path), "--out", str(tmp_path / "file")])) == 1
     assert re.search(r"cannot write .*table\.md: ", capsys.readouterr().err)
 
 
@@ -205,7 +206,7 @@ def test_published_records_join_and_a_local_run_of_the_same_is_preferred(tmp_pat
     Record("two", {"task": "enhancement", "model": "b"}).write(published / "two.json")
     found = find_runs([tmp_path / "runs"], [published])
     assert {(run.name, run.folder is not None) for run in found.runs} == {("a", True), ("two", False)}
-    assert main(["--records", str(published), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert guarded(lambda: main(["--records", str(published), "--out", str(tmp_path / "out"), "--quiet"])) == 0
 
 
 def test_a_record_may_hold_anything_json_may_hold(tmp_path: Path) -> None:

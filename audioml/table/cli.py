@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from audioml.errors import AudiomlError
 from audioml.records import write_text
 from audioml.table.build import Table, build_table
 from audioml.table.collect import find_runs
@@ -17,19 +15,13 @@ from audioml.table.collect import find_runs
 RUNS, OUT = Path("outputs/runs"), Path("outputs/table")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; 2 for a missing or empty folder or an unknown task; 1 when the table cannot be written."""
+def main(argv: Sequence[str]) -> None:
+    """RequestError for a missing or empty folder or an unknown task, RunError when the table cannot be written."""
     asked = _parser().parse_args(argv)
-    words = sys.argv[1:] if argv is None else argv
-    try:
-        write_table(
-            asked.runs or ([] if asked.records else [RUNS]), asked.out, asked.task, asked.records or [],
-            command=shlex.join(["python", "scripts/table.py", *words]), show=not asked.quiet,
-        )  # fmt: skip
-    except AudiomlError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    write_table(
+        asked.runs or ([] if asked.records else [RUNS]), asked.out, asked.task, asked.records or [],
+        command=shlex.join(["python", "scripts/table.py", *argv]), show=not asked.quiet,
+    )  # fmt: skip
 
 
 def write_table(

@@ -47,7 +47,7 @@ def test_interrupted_killed_then_two_at_once_give_the_same_bytes(embedded_sets: 
     os.killpg(stopped.pid, signal.SIGINT)
     said = stopped.communicate(timeout=30)[1]
     assert stopped.returncode == 1
-    assert "interrupted: the embedded data was not made, and nothing was left behind" in said
+    assert "audioml: interrupted; the embedded data was not made, and nothing was left behind" in said
     assert not list(tmp_path.glob("*embedded*/"))
     assert not list(tmp_path.glob(".embedded*"))
 
@@ -133,5 +133,5 @@ def test_the_front_door_speaks_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "scripts" / "prepare.py"), "--cache", str(tmp_path), "--scale", "fill"]
     out = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert out.returncode == 2
-    assert out.stderr.startswith("data.scale=fill is not a scale")
+    assert out.stderr.startswith("audioml: data.scale=fill is not a scale")
     assert "Traceback" not in out.stderr
