@@ -14,6 +14,7 @@ from audioml import shelf, sweep
 from audioml.coder import load_coder
 from audioml.errors import Misfit, RequestError, RunError
 from audioml.kinds import Codes, Frames, Seq, Stems, Wave
+from audioml.parts import Method
 from audioml.predict import load
 from audioml.representations.mel import LogMel
 from audioml.run import execute
@@ -264,7 +265,7 @@ def test_coders_of_other_runs_say_so(codec_run: str, tiny: Path, tmp_path: Path)
     with pytest.raises(RequestError, match="holds no trained system: method 'baseline' learns nothing"):
         load_coder(str(folder))
     coder = load_coder(codec_run)
-    coder.method = type("Plain", (), {"name": "plain"})()
+    coder.method = type("Plain", (Method,), {"_name": "plain"})()
     coder.system.network = torch.nn.Identity()
     with pytest.raises(RequestError, match="has no code books: method 'plain' makes none, a run of method=vq does"):
         coder.encode(sounds().x)
