@@ -96,7 +96,7 @@ def trains(system: System, batch: Batch) -> None:
             losses = getattr(method, turn)(system, batch)
             total = sum(method.losses[name] * value for name, value in losses.items())
             if not torch.isfinite(torch.as_tensor(total)):
-                raise LawError(f"the loss of turn '{turn}' is not finite: { {k: float(v) for k, v in losses.items()} }")
+                raise LawError(f"the loss of turn '{turn}' is not finite: { {k: float(v.detach()) for k, v in losses.items()} }")
             gradients = torch.autograd.grad(total, parameters, allow_unused=True)
             for p, g in zip(parameters, gradients, strict=True):
                 if g is not None:

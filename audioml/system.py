@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from audioml.adapters import Clock, embed, head
 from audioml.errors import Misfit
 from audioml.kinds import Batch, Codes, Seq, Stems, Wave, signals_of
 from audioml.nn.augment import hide_blocks
+from audioml.nn.film import Film
 from audioml.plan import Plan, check_shape
 from audioml.readers import Reader, build_network, concatenated, example_of, side_by_side
 
@@ -55,6 +57,7 @@ class System(nn.Module):
             self.network.with_memory(width)
         if flow.clock:
             self.clock = Clock(width)
+        self.film = Film(self.network, width) if flow.clock or flow.cond else None
         if flow.cond and "bottleneck" in flow.needs:
             self.inner_cond = nn.Linear(width, self.network.latent)
         self.extra = plan.method.parts(self)
@@ -91,8 +94,9 @@ class System(nn.Module):
         `x`: the stream, where the method makes it itself; else it is the flow's source among `inputs`.  `augment` hides
         blocks of it, in training mode only.
         """
-        h, n, level, context = self._enter(inputs, x, context, clock, augment)
-        h = self.network(h, n, **self._memory(context))
+        h, n, level, context, told = self._enter(inputs, x, context, clock, augment)
+        with self._telling(told):
+            h = self.network(h, n, **self._memory(context))
         check_shape(Seq(h, n), self.network.out, "out of the network")
         if self.plan.flow.pool:
             return Seq(self.head(h, n), torch.ones_like(n))
@@ -100,21 +104,25 @@ class System(nn.Module):
 
     def step(self, x: Tensor, state: Any, context: Context) -> tuple[Tensor, Any]:
         """The next k steps of the stream (symbols [B, k] / [B, K, k] or frames) -> the head's emission for them, and the state."""
-        h, state = self.network.step(self._tell(self.embed(x), context, None), state, **self._memory(context))
+        told = self._told(context, None)
+        with self._telling(told):
+            h, state = self.network.step(added(self.embed(x), told), state, **self._memory(context))
         return self.head(h), state
 
     def inward(self, inputs: Batch, x: Seq | None = None, context: Context | None = None) -> Seq:
         """Into the bottleneck: [B, latent, M]."""
-        h, n, _, _ = self._enter(inputs, x, context, None, None)
-        z = self.network.encode(h, n)
+        h, n, _, _, told = self._enter(inputs, x, context, None, None)
+        with self._telling(told):
+            z = self.network.encode(h, n)
         return Seq(z, -(-n // self.network.ratio))
 
     def outward(self, z: Seq, frames: int, context: Context | None = None) -> Seq:
         """Out of the bottleneck: `frames` frames of the head's emission."""
-        inner = z.x
-        if context is not None and context.cond is not None:
-            inner = inner + self.inner_cond(context.cond)[..., None]
-        h = self.network.decode(inner, frames)
+        inner, told = z.x, None if context is None else context.cond
+        if told is not None:
+            inner = inner + self.inner_cond(told)[..., None]
+        with self._telling(told):
+            h = self.network.decode(inner, frames)
         return self._leave(h, (z.n * self.network.ratio).clamp(max=frames), None)
 
     @property
@@ -151,7 +159,7 @@ class System(nn.Module):
     # ---- how a stream enters and leaves the network -----------------------------------------------------------------------
     def _enter(
         self, inputs: Batch, x: Seq | None, context: Context | None, clock: Tensor | None, augment: Mapping[str, Any] | None
-    ) -> tuple[Tensor, Tensor, Tensor | None, Context]:
+    ) -> tuple[Tensor, Tensor, Tensor | None, Context, Tensor | None]:
         flow, level = self.plan.flow, None
         context = self.context(inputs) if context is None else context
         if x is None:
@@ -162,14 +170,17 @@ class System(nn.Module):
             if augment and self.training and x.x.is_floating_point():  # symbols are not hidden by a mean
                 x = Seq(hide_blocks(x.x, x.n, **augment), x.n)
         h = self.embed(side_by_side(x.x, context.joined, self.plan.stream))
-        return self._tell(h, context, clock), x.n, level, context
+        told = self._told(context, clock)
+        return added(h, told), x.n, level, context, told
 
-    def _tell(self, h: Tensor, context: Context, clock: Tensor | None) -> Tensor:
-        """Add the condition and the noise level to every frame."""
-        told = context.cond
-        if clock is not None:
-            told = self.clock(clock) if told is None else told + self.clock(clock)
-        return h if told is None else h + told.reshape(*told.shape, *(1,) * (h.dim() - 2))
+    def _told(self, context: Context, clock: Tensor | None) -> Tensor | None:
+        """What every layer is told, [B, width]: the condition and the noise level."""
+        if clock is None:
+            return context.cond
+        return self.clock(clock) if context.cond is None else context.cond + self.clock(clock)
+
+    def _telling(self, told: Tensor | None) -> Any:
+        return nullcontext() if told is None or self.film is None else self.film.telling(told)
 
     def _leave(self, h: Tensor, n: Tensor, level: Tensor | None) -> Seq:
         y = self.head(h)
@@ -262,3 +273,8 @@ class Stream:
         shaped = method.shape(system, y, mixture)
         wave, self.decoder = plan.output.representation.decode_step(shaped, side, self.decoder, plan.output.world)
         return wave
+
+
+def added(h: Tensor, told: Tensor | None) -> Tensor:
+    """[B, C, …] with what is told [B, C] added to every frame."""
+    return h if told is None else h + told.reshape(*told.shape, *(1,) * (h.dim() - 2))
