@@ -69,10 +69,11 @@ class System(nn.Module):
         seq, rest = side.representation.encode(batch[port], side.world)
         return check_shape(seq, side.space, f"encoded '{port}'"), rest
 
-    def context(self, inputs: Batch) -> Context:
-        """Everything that the flow reads beside its stream."""
+    def context(self, inputs: Batch, augment: Mapping[str, Any] | None = None) -> Context:
+        """Everything that the flow reads beside its stream; `augment` hides blocks of what is attended to, in training only."""
         flow = self.plan.flow
-        read = {p: self.readers[p](self.encode(p, inputs)[0]) for p in (*flow.memory, *flow.cond)}
+        seen = {p: self.encode(p, inputs)[0] for p in (*flow.memory, *flow.cond)}
+        read = {p: self.readers[p](self._hidden(x, augment if p in flow.memory else None)) for p, x in seen.items()}
         memory = None
         if flow.memory:
             parts = [read[p] for p in flow.memory]
@@ -167,11 +168,16 @@ class System(nn.Module):
             x, _ = self.encode(flow.source, inputs)
             level = self.plan.inputs[flow.source].representation.loudness(x)
             x = x if level is None else Seq(x.x / level, x.n)
-            if augment and self.training and x.x.is_floating_point():  # symbols are not hidden by a mean
-                x = Seq(hide_blocks(x.x, x.n, **augment), x.n)
+            x = self._hidden(x, augment)
         h = self.embed(side_by_side(x.x, context.joined, self.plan.stream))
         told = self._told(context, clock)
         return added(h, told), x.n, level, context, told
+
+    def _hidden(self, x: Seq, augment: Mapping[str, Any] | None) -> Seq:
+        """SpecAugment, in training; symbols are not hidden by a mean."""
+        if not augment or not self.training or not x.x.is_floating_point():
+            return x
+        return Seq(hide_blocks(x.x, x.n, **augment), x.n)
 
     def _told(self, context: Context, clock: Tensor | None) -> Tensor | None:
         """What every layer is told, [B, width]: the condition and the noise level."""

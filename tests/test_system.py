@@ -228,3 +228,13 @@ def test_parts_of_a_clip_are_averaged_in_order_and_padding_takes_no_part() -> No
     want = pooled.map(torch.stack(halves))
     assert torch.allclose(pooled(h, n)[..., 0], want, atol=1e-6)
     assert torch.equal(pooled(torch.cat([h, h], -1), n), pooled(h, n))
+
+
+def test_what_is_attended_to_is_hidden_in_blocks_while_training() -> None:
+    net = system("asr", "mel", "transformer", "ar")
+    batch = net.example(1.0, 2)
+    blocks = {"time_masks": 2, "time_width": 0.5, "bin_masks": 0, "bin_width": 0.0}
+    plain = net.eval().context(batch).memory.x
+    assert torch.equal(net.context(batch, blocks).memory.x, plain), "in use, nothing is hidden"
+    torch.manual_seed(0)
+    assert not torch.equal(net.train().context(batch, blocks).memory.x, plain)

@@ -28,6 +28,7 @@ class Ar(Method):
     With a memory, which belongs to the whole output, nothing is cut.
     `period`: the network is told each column's number modulo this (the place in the bar); 0: nothing; null: the `period`
     that the output's representation states in its own steps.
+    `time_masks`, `time_width`, `bin_masks`, `bin_width`: SpecAugment on what is attended to (audioml/nn/augment.py).
     `word_dropout`: share of input symbols hidden while training (Bowman et al. 2016, §3.1).
     `ctc`: weight of a CTC loss on the memory, which finds the alignment (Watanabe et al. 2017); texts only.
     `decode`: greedy, sample, or auto: greedy for texts.  `longest`: outputs end at this many times the longest seen in training.
@@ -43,6 +44,10 @@ class Ar(Method):
         period: int | None,
         smoothing: float,
         word_dropout: float,
+        time_masks: int,
+        time_width: float,
+        bin_masks: int,
+        bin_width: float,
         ctc: float,
         decode: Literal["auto", "greedy", "sample"],
         temperature: float,
@@ -61,6 +66,7 @@ class Ar(Method):
         self.fastest = fastest
         self.attends = "memory"  # where inputs="auto" puts what is neither label nor prefix
         self.smoothing, self.word_dropout, self.ctc = smoothing, word_dropout, ctc
+        self.augment = {"time_masks": time_masks, "time_width": time_width, "bin_masks": bin_masks, "bin_width": bin_width}
         self.decode, self.longest = decode, longest
         self.draws = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         self.losses = {"cross_entropy": 1.0, "ctc": ctc}
@@ -147,7 +153,7 @@ class Ar(Method):
         """Cross-entropy per symbol (while training on random windows, with smoothing), and CTC on the memory."""
         from audioml.methods import ar_stream
 
-        context = system.context(batch)
+        context = system.context(batch, self.augment)
         laid = ar_stream.lay_out(self, system, batch)
         if system.training:
             with torch.no_grad():
