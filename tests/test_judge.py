@@ -55,7 +55,7 @@ class Listens:
     def __call__(self, batch: Batch) -> Batch:
         x, n = batch["audio"]
         assert int(n[0]) == x.shape[-1] >= self.plan.inputs["audio"].representation.window
-        heard = [int(round(10 * float(x[0, 0, at]))) - 1 for at in range(STEP, x.shape[-1], 2 * STEP)]
+        heard = [round(10 * float(x[0, 0, at])) - 1 for at in range(STEP, x.shape[-1], 2 * STEP)]
         heard = [k for k in heard if 0 <= k < len(WORDS)]
         if isinstance(self.plan.output.world, Label):
             return {"label": Seq(torch.tensor([(heard or [0])[0]]), torch.ones(1))}
@@ -101,9 +101,10 @@ def test_runs_that_do_not_fit() -> None:
         judge.check_pair(listens, listens, [Path("a"), Path("b")])
     with pytest.raises(RequestError, match="b does not listen: task 'tts' makes no text and no class from one wave"):
         judge.check_pair(speaks, speaks, [Path("a"), Path("b")])
+    maker = SimpleNamespace(plan=planned("tts", "stretch", 8000, Text("abc")))
+    clip = Clip("c", {"audio": np.zeros((1, 9), np.float32), "text": "aco"})
     with pytest.raises(RequestError, match="the judge's texts hold 'o', which the maker has never seen; it knows abc"):
-        maker = SimpleNamespace(plan=planned("tts", "stretch", 8000, Text("abc")))
-        judge.judged(maker, Listens(listens), [Clip("c", {"audio": np.zeros((1, 9), np.float32), "text": "aco"})], ("text", "speech", "audio", "text"))
+        judge.judged(maker, Listens(listens), [clip], ("text", "speech", "audio", "text"))
 
 
 def test_texts_of_other_clips() -> None:
