@@ -81,7 +81,7 @@ class Embedded(Corpus):
         """The data=folder or data=mix that serves `task` from the sets in `root`."""
         material = self._material(task)
         if isinstance(material, str):
-            plain = {"columns": {}, "name_pattern": None, "split_column": "split", "fold_column": None}
+            plain = {"columns": {}, "name_pattern": None, "only": {}, "split_column": "split", "fold_column": None}
             folds = {"test_fold": None, "valid_fold": None, "text": "raw", "splice": None, "trim": None}
             return MadeFolder(material, path=str(root / material), **plain, **folds, **self.augment, **self.common)  # type: ignore[arg-type]
         sources = {name: str(root / folder) for name, folder in material.items()}

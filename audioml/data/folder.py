@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from audioml.corpus import Corpus, Prepared
 from audioml.data.derived import complete, derive
+from audioml.data.keep import keep_rows
 from audioml.data.ports import Binding, bind_ports, fill
 from audioml.data.splits import assign, group_column
 from audioml.data.table import MIXES, Table, read_table, with_pattern
@@ -20,6 +21,7 @@ class Folder(Corpus):
 
     `path` the folder; `rate` Hz and `channels` of everything it gives; `cache` where decoded audio lies;
     `columns` {port: column} where the names do not say it; `name_pattern` named groups of file names as further columns;
+    `only` {column: value or values} keeps those rows alone (one speaker of many);
     `split_column`, or `fold_column` with `test_fold` and `valid_fold` (one or several); `text` "raw" or "words" (lower
     case, no punctuation); `window` s of every training item, whatever the preset says; `prompt` the share of a score that
     is given ([low, high]: drawn in training, low in evaluation); `splice` [fewest, most] clips of one speaker that are
@@ -38,6 +40,7 @@ class Folder(Corpus):
         cache: str | None,
         columns: dict[str, str],
         name_pattern: str | None,
+        only: dict[str, Any],
         split_column: str,
         fold_column: str | None,
         test_fold: str | int | list | None,
@@ -54,7 +57,8 @@ class Folder(Corpus):
         max_bad: float,
     ) -> None:
         self.path, self.rate, self.channels, self.cache = path, rate, channels, cache
-        self.columns, self.name_pattern, self.text, self.max_bad = dict(columns), name_pattern, text, max_bad
+        self.columns, self.name_pattern, self.only = dict(columns), name_pattern, dict(only)
+        self.text, self.max_bad = text, max_bad
         self.splitting = {
             "split_column": split_column,
             "fold_column": fold_column,
@@ -121,7 +125,8 @@ class Folder(Corpus):
         if not self.path:
             raise RequestError("data=folder needs data.path=DIR, a folder with audio files or with a metadata.csv")
         parallel = any(isinstance(world, Wave | Stems) for world in task.outputs.values())
-        return with_pattern(read_table(self.path, parallel=parallel, mixes=(*MIXES, *task.inputs)), self.name_pattern)
+        table = with_pattern(read_table(self.path, parallel=parallel, mixes=(*MIXES, *task.inputs)), self.name_pattern)
+        return keep_rows(table, self.only)
 
     def _bound(self, task: Task) -> tuple[Table, Binding]:
         table = self.table(task)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audioml.data.folder import Folder, check
+from audioml.data.keep import keep_rows
 from audioml.data.splits import split_named
 from audioml.data.table import SUFFIX, Source, Table, cell_text, with_pattern
 from audioml.errors import RequestError, RunError
@@ -44,6 +45,7 @@ class Hub(Folder):
         cache: str | None,
         columns: dict[str, str],
         name_pattern: str | None,
+        only: dict[str, Any],
         split_column: str,
         fold_column: str | None,
         test_fold: str | int | list | None,
@@ -66,6 +68,7 @@ class Hub(Folder):
             cache=cache,
             columns=columns,
             name_pattern=name_pattern,
+            only=only,
             split_column=split_column,
             fold_column=fold_column,
             test_fold=test_fold,
@@ -96,7 +99,8 @@ class Hub(Folder):
         if self.streaming and self.items is None:
             raise RequestError("data.streaming=true needs data.items=N: the first N rows of each split are kept")
         if self._table is None:
-            self._table = with_pattern(self._streamed() if self.streaming else self._downloaded(), self.name_pattern)
+            table = with_pattern(self._streamed() if self.streaming else self._downloaded(), self.name_pattern)
+            self._table = keep_rows(table, self.only)
         return self._table
 
     def _downloaded(self) -> Table:

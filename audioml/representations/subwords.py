@@ -26,16 +26,17 @@ class Subwords(Representation):
 
     A word carries the blank before it, and no merge reaches across words, so that decoding is joining: the text comes back
     exactly, but for characters that the alphabet lacks, which are left out.  Pairs that occur less than `least` times are
-    not merged; few texts may fill fewer than `size` symbols.
+    not merged; few texts may fill fewer than `size` symbols.  With `lead` a text begins with a blank that decoding takes off
+    again (SentencePiece's dummy prefix), so that a word is the same symbols wherever it stands.
     """
 
     carries = (Text,)
     fits = True
 
-    def __init__(self, *, size: int, least: int) -> None:
+    def __init__(self, *, size: int, least: int, lead: bool) -> None:
         if size < 2 or least < 1:
             raise RequestError(f"size={size} should be at least 2 and least={least} at least 1")
-        self.size, self.least = size, least
+        self.size, self.least, self.lead = size, least, lead
         self.merges: dict[Pair, int] | None = None  # pair -> the symbol that replaces it
         self._known: dict[str, list[int]] = {}
 
@@ -54,7 +55,7 @@ class Subwords(Representation):
     def fit(self, prepared: Prepared, port: str, world: Text, seed: int) -> None:
         """Merge the most frequent pair again and again; of equally frequent ones that of the lowest symbols."""
         index = {c: i for i, c in enumerate(world.alphabet or "")}
-        counts = Counter(word for text in texts(prepared, port, seed) for word in words(text))
+        counts = Counter(word for text in texts(prepared, port, seed) for word in words(self._led(text)))
         spelt = [([index[c] for c in word if c in index], number) for word, number in sorted(counts.items())]
         self.merges, self._known = learn(spelt, len(index), self.size, self.least), {}
 
@@ -75,12 +76,13 @@ class Subwords(Representation):
     def encode(self, seq: Seq, world: Text) -> tuple[Seq, Any]:
         """List of B strings -> ([B, L] int64, None).  Raises RunError before `fit`."""
         index = {c: i for i, c in enumerate(world.alphabet or "")}
-        return pack([np.asarray([s for w in words(t) for s in self._word(w, index)], np.int64) for t in seq.x]), None
+        return pack([np.asarray([s for w in words(self._led(t)) for s in self._word(w, index)], np.int64) for t in seq.x]), None
 
     def decode(self, seq: Seq, side: Any, world: Text) -> Seq:
         """[B, L] int64 -> list of B strings; symbols that stand for nothing are left out."""
         pieces = self.pieces(world.alphabet or "")
         found = ["".join(pieces[s] for s in row.tolist() if 0 <= s < len(pieces)) for row in unpack(seq)]
+        found = [text.removeprefix(" ") if self.lead else text for text in found]
         return Seq(found, seq.n.new_tensor([len(text) for text in found]))
 
     def pieces(self, alphabet: str) -> list[str]:
@@ -89,6 +91,9 @@ class Subwords(Representation):
         for a, b in self.merges or ():
             out.append(out[a] + out[b])
         return out
+
+    def _led(self, text: str) -> str:
+        return " " + text if self.lead and text else text
 
     def _word(self, word: str, index: Mapping[str, int]) -> list[int]:
         if self.merges is None:

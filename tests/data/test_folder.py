@@ -269,3 +269,22 @@ print("heavy:", sorted(set(sys.modules) & {{"torch", "numpy", "datasets", "sound
 """
     told = subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert told.stdout.strip() == "heavy: []"
+
+
+def test_some_rows_alone(tmp_path: Path) -> None:
+    path = classes(tmp_path / "set", count=18, speaker=["a", "b", "c"] * 6, take=[i // 3 for i in range(18)])
+    prepared = folder(path, only={"speaker": ["a", "c"], "take": [0, 1, 4, 5]}).prepare(CLASSIFY)
+    names = {prepared.clip(split, i).name for split in ("train", "valid", "test") for i in range(prepared.size(split))}
+    assert names == {f"audio/{i:02d}" for i in (0, 2, 3, 5, 12, 14, 15, 17)}
+    one = folder(path, only={"take": 1}).provides(CLASSIFY)["label"]
+    assert one == Label(("0", "1"))
+
+
+def test_rows_that_are_not_there(tmp_path: Path) -> None:
+    path = classes(tmp_path / "set", speaker=["a", "b", "c"] * 4)
+    with pytest.raises(RequestError, match=r"data\.only\.spaker: .* has no such column; its columns are file_name, split, label, speaker"):
+        folder(path, only={"spaker": "a"}).provides(CLASSIFY)
+    with pytest.raises(RequestError, match=r"data\.only\.speaker=x is in no row of .*; it has a, b, c"):
+        folder(path, only={"speaker": ["a", "x"]}).provides(CLASSIFY)
+    with pytest.raises(RequestError, match=r"data\.only leaves no row of"):
+        folder(path, only={"label": 1, "file_name": "audio/00.flac"}).provides(CLASSIFY)

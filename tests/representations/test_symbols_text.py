@@ -100,6 +100,17 @@ def test_subwords_travel_in_a_checkpoint(tmp_path: Path) -> None:
         other.load_state({"merges": [[0, 0]] * 90, "first": 10})
 
 
+def test_words_are_one_symbol_wherever_they_stand() -> None:
+    rep = shelf.make("representation", "words")
+    rep.fit(Texts(LINES), "text", WORLD, 0)
+    texts = ["the cat", "cat the cat the", "", "cats on mats"]
+    coded, _ = rep.encode(Seq(texts, None), WORLD)
+    assert coded.n.tolist() == [2, 4, 0, 3]
+    assert set(coded.x[0, :2].tolist()) == set(coded.x[1].tolist())
+    assert rep.decode(coded, None, WORLD).x == texts
+    assert rep.decode(rep.encode(Seq([" on  and"], None), WORLD)[0], None, WORLD).x == [" on  and"]
+
+
 def test_subwords_refuse_what_has_no_room() -> None:
     rep = shelf.make("representation", "subwords", {"size": 3})
     with pytest.raises(Misfit, match=f"has room for 3 symbols, and the alphabet alone has {len(WORLD.alphabet)}; representation.size="):
