@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from audioml.corpus import Clip, Prepared
-from audioml.data.crop import View, cut, padded, parted, whole
+from audioml.data.crop import View, cut, padded, parted, transposed, whole
 from audioml.data.draw import (
     Window,
     decibels,
@@ -29,6 +29,7 @@ from audioml.kinds import Curve, Label, Notes, Stems, Tags, Text, World
 from audioml.statistics import gather
 
 SCORE = 19.2  # s of a training window of a score, where data.window says nothing: eight bars of four at 100 beats a minute
+BAR = 16  # steps of a score's grid by which its windows move, so that a place in the bar is the same in all of them
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Augment:
     `trim` dB below its loudest moment at which a recording begins and ends (null: as it is).
     `window` s of every training item, where the run's own length is not to be taken; `prompt` the share of a score that is
     given as its beginning, or [low, high] drawn for each training item (evaluation takes low).
+    `transpose` ± semitones by which the notes of a training item are moved, all its ports alike, as far as they stay in range.
     """
 
     gain_db: float
@@ -49,6 +51,7 @@ class Augment:
     trim: float | None = None
     window: float | None = None
     prompt: float | Sequence[float] = 0.0
+    transpose: int = 0
 
 
 class Clips(Prepared):
@@ -77,6 +80,9 @@ class Clips(Prepared):
         self._remix = remix if self._only_audio else None
         if augment.speed and any(isinstance(world, Notes | Curve) for world in worlds.values()):
             raise RequestError("data.speed changes the pitch, which these data state (notes or curves): set data.speed=0")
+        notes = any(isinstance(world, Notes) for world in worlds.values())
+        if augment.transpose and (not notes or binding.audio or any(isinstance(world, Curve) for world in worlds.values())):
+            raise RequestError("data.transpose moves the notes of scores, and no sound or curve beside them: set data.transpose=0")
         self.statistics = self._statistics()
         self.fingerprint = self._fingerprint()
 
@@ -135,9 +141,11 @@ class Clips(Prepared):
         """Side information of the rows `index`, as far as their windows show it."""
         rows, low, high = self.splits["train"], low_of(self.augment.prompt), high_of(self.augment.prompt)
         shares = rng.uniform(low, high, len(views)) if self.binding.cut else np.zeros(len(views))
+        spots = rng.random(len(views)) if self.augment.transpose else np.zeros(len(views))
         items = []
-        for i, view, share in zip(index, views, shares, strict=True):
+        for i, view, share, spot in zip(index, views, shares, spots.tolist(), strict=True):
             sides = {port: cut(x[i], view, self.worlds[port]) for port, x in rows.sides.items()}
+            sides = transposed(sides, self.worlds, self.augment.transpose, spot)
             items.append(self._with_prompt(sides, float(share), view.length))
         return {port: padded([item[port] for item in items]) for port in items[0]}
 
@@ -149,10 +157,12 @@ class Clips(Prepared):
         return {**sides, prompt: first, score: rest}
 
     def _on_grid(self, window: Window, length: np.ndarray, steps: int) -> Window:
-        """Windows of scores begin and end on the scores' grid, and a short score lies at the window's beginning."""
+        """Windows of scores begin with a bar (those shorter than one anywhere on the grid), and end on the grid or with the score;
+        a short score lies at the window's beginning."""
         grid = next((w.step for w in self.worlds.values() if isinstance(w, Notes) and w.step), 1 / self.tape.rate)
         unit = grid * self.tape.rate
-        start = np.round(np.floor(window.start / unit + 1e-6) * unit).astype(np.int64)
+        move = unit * (BAR if steps >= BAR * unit else 1)
+        start = np.round(np.round(window.start / move) * move).astype(np.int64)
         most = max(1, round(np.floor(steps / unit + 1e-6) * unit))
         return Window(start, np.zeros_like(start), np.minimum(length - start, most))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,17 @@ def padded(items: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     for row, item in zip(out, items, strict=True):
         row[..., : item.shape[-1]] = item
     return out, n
+
+
+def transposed(sides: Mapping[str, np.ndarray], worlds: Mapping[str, World], most: int, spot: float) -> dict[str, np.ndarray]:
+    """`sides` with every Notes port moved by one number of semitones: of those within ± `most` that keep all its notes in the
+    worlds' ranges, the one at share `spot` in [0, 1) of the way."""
+    rooms = [(world.low, world.high, sides[p][2]) for p, world in worlds.items() if isinstance(world, Notes) and p in sides]
+    down = min([most, *(int(x.min()) - low for low, _, x in rooms if low is not None and x.size)])
+    up = min([most, *(high - int(x.max()) for _, high, x in rooms if high is not None and x.size)])
+    move = int(np.floor(spot * (max(up, 0) + max(down, 0) + 1))) - max(down, 0)
+    shift = np.asarray([0, 0, move, 0, 0], np.float32)[:, None]
+    return {p: x + shift if isinstance(worlds[p], Notes) else x for p, x in sides.items()}
 
 
 def parted(notes: np.ndarray, share: float, seconds: float, step: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ class Embedded(Corpus):
     `material`: the set whose columns serve the task's ports, or {source: set} for mixtures on the fly; null takes what the
     task itself names (conf/task/NAME.yaml).  `scale` "full" or "smoke" (a few clips of each); `rate` Hz; `cache` the folder
     they are made in.  `target`, `snr`, `level_db`, `seconds`, `valid_items`, `test_items` as in data=mix, `window`, `prompt`,
-    `gain_db`, `speed`, `remix` as in data=folder.
+    `gain_db`, `speed`, `transpose`, `remix` as in data=folder.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Embedded(Corpus):
         prompt: float | list[float],
         gain_db: float,
         speed: float,
+        transpose: int,
         remix: float,
     ) -> None:
         self.material, self.scale, self.rate, self.cache = material, scale, rate, cache
@@ -58,8 +59,9 @@ class Embedded(Corpus):
             "valid_items": valid_items, "test_items": test_items,
         }  # fmt: skip
         self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "window": window, "prompt": prompt}
+        self.augment |= {"transpose": transpose}
         check(rate=rate, snr=snr, level_db=level_db, seconds=seconds, speed=speed, remix=remix, window=window, prompt=prompt)
-        check(valid_items=valid_items, test_items=test_items)
+        check(valid_items=valid_items, test_items=test_items, transpose=transpose)
 
     def provides(self, task: Task) -> dict[str, World]:
         """Port -> world kind; nothing is made or read.

@@ -26,9 +26,9 @@ class Folder(Corpus):
     case, no punctuation); `window` s of every training item, whatever the preset says; `prompt` the share of a score that
     is given ([low, high]: drawn in training, low in evaluation); `splice` [fewest, most] clips of one speaker that are
     joined to one item, their texts with them; `trim` dB below its loudest moment at which a recording begins and ends
-    (null: as it is); `gain_db`, `speed`, `remix`, `snr` augment the training
-    crops; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot meet,
-    RunError where too much of it is unusable.
+    (null: as it is); `gain_db`, `speed`, `remix`, `snr` augment the training crops, `transpose` (± semitones) the notes of
+    scores; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot meet, RunError
+    where too much of it is unusable.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Folder(Corpus):
         trim: float | None,
         gain_db: float,
         speed: float,
+        transpose: int,
         remix: float,
         snr: list[float],
         max_bad: float,
@@ -66,9 +67,9 @@ class Folder(Corpus):
             "valid_fold": valid_fold,
         }
         self.splice = None if splice is None else list(splice)
-        check(splice=splice, trim=trim)
+        check(splice=splice, trim=trim, transpose=transpose)
         self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "trim": trim}
-        self.augment |= {"window": window, "prompt": prompt}
+        self.augment |= {"window": window, "prompt": prompt, "transpose": transpose}
         check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr, window=window, prompt=prompt)
 
     def provides(self, task: Task) -> dict[str, World]:
@@ -165,6 +166,7 @@ _RANGES = {
     "channels": (lambda v: 1 <= v <= 64, "1 (mono) or the number of channels of the files"),
     "max_bad": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
     "speed": (lambda v: 0 <= v < 0.9, "a range between 0 and 0.9 (0.1: from 0.9 to 1.1 times)"),
+    "transpose": (lambda v: 0 <= v <= 24, "a number of semitones between 0 and 24"),
     "remix": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
     "snr": (_range, "[low, high] in dB"),
     "level_db": (_range, "[low, high] in dB"),

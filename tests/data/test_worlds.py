@@ -175,9 +175,9 @@ def test_scores_without_audio(tmp_path: Path) -> None:
             own = notes[:, :count]
             np.testing.assert_allclose(own[:2] / 0.15, np.round(own[:2] / 0.15), atol=1e-3)
             assert own[0].min() == 0
-            assert own[1].max() == pytest.approx(4.5, abs=1e-4)
+            assert 3.3 - 1e-4 <= own[1].max() <= 4.5 + 1e-4  # 30 steps, or at most half a bar less at a score's end
             starts.add(float(own[2, own[4] == 0][0]))
-    assert len(starts) > 10
+    assert starts == {40, 56, 72, 48, 64}  # steps 0, 16, 32 … of a line that rises by a semitone a step, 40 times
     clip = prepared.clip("test", 0)
     assert clip.name == "test/0"
     assert (clip.ports["prompt"].shape, clip.ports["score"][1].max()) == ((5, 0), pytest.approx(15))
@@ -202,6 +202,33 @@ def test_prompts_are_drawn_in_training_and_empty_in_evaluation(tmp_path: Path) -
     assert prepared.clip("test", 0).ports["prompt"].shape == (5, 0)
 
 
+def test_scores_are_transposed_alike_in_all_ports_and_stay_in_range(tmp_path: Path) -> None:
+    wide = {"train": [[[60 + k % 3, 50]] * 8 for k in range(6)], "valid": [[[70, 50]]], "test": [[[60, 40]]]}  # room for ± 8
+    (tmp_path / "wide.json").write_text(json.dumps(wide))
+    plain, moved = (folder(tmp_path / "wide.json", window=9.0, prompt=0.25, transpose=t).prepare(SYMBOLS) for t in (0, 3))
+    shifts = set()
+    for step in range(8):
+        one, two, again = plain.train_batch(step, 4, None, 7), moved.train_batch(step, 4, None, 7), moved.train_batch(step, 4, None, 7)
+        for item in range(4):
+            found = set()
+            for port in ("prompt", "score"):
+                (x, n), (y, m) = one[port], two[port]
+                np.testing.assert_array_equal(y, again[port][0])
+                assert n[item] == m[item]
+                keep = [0, 1, 3, 4]
+                np.testing.assert_array_equal(x[item][keep], y[item][keep])
+                found |= set((y - x)[item, 2, : n[item]].tolist())
+                assert not y[item, :, n[item] :].any()
+            assert len(found) == 1
+            shifts |= found
+    assert shifts == set(range(-3, 4))
+    low = {"train": [[[60, 50]] * 8] * 8, "valid": [[[60, 50]]], "test": [[[62, 40]]]}  # two semitones upwards, ten down
+    (tmp_path / "low.json").write_text(json.dumps(low))
+    batches = [folder(tmp_path / "low.json", transpose=3).prepare(SYMBOLS).train_batch(s, 8, None, 0)["score"][0] for s in range(4)]
+    pitches = np.concatenate([x[:, 2] for x in batches])
+    assert {tuple(sorted(set(row))) for row in pitches.tolist()} == {(50 + k, 60 + k) for k in (-3, -2, -1, 0, 1, 2)}
+
+
 def test_what_cannot_be_asked(ticks: Path, tmp_path: Path) -> None:
     for what, settings, words in (
         (SYMBOLS, {"prompt": 1.0}, r"data\.prompt=1\.0 should be a share in \[0, 1\)"),
@@ -213,6 +240,9 @@ def test_what_cannot_be_asked(ticks: Path, tmp_path: Path) -> None:
             folder(ticks, **settings).provides(what)
     with pytest.raises(RequestError, match=r"data\.speed changes the pitch, which these data state"):
         folder(ticks, speed=0.1).prepare(NOTES)
+    for settings, words in (({"transpose": 2}, "moves the notes of scores, and no sound"), ({"transpose": 30}, "between 0 and 24")):
+        with pytest.raises(RequestError, match=rf"data\.transpose.*{words}"):
+            folder(ticks, **settings).prepare(NOTES)
     (tmp_path / "x.json").write_text("[1]")
     with pytest.raises(RequestError, match=r"should hold \{split: \[score, …\]\}"):
         folder(tmp_path / "x.json").provides(SYMBOLS)
