@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audioml.cli import prepare, summary
+from audioml.cli import prepare
 from audioml.errors import RequestError
 from audioml.records import Items, Record, Value, Values, write_text
-from audioml.sweep import compose, done, run
 from audioml.runfolder import run_signature
+from audioml.sweep import compose, done, run
 
 OWN = ("by", "folds", "out")
 
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> None:
         raise RequestError("crossval needs by=COLUMN, the column of the data whose values stay together (song, speaker, fold)")
     if any(a.startswith(("data.fold_column=", "data.test_fold=")) for a in rest):
         raise RequestError("crossval sets data.fold_column and data.test_fold itself: by=COLUMN, folds=K")
-    folds = dealt(column_of(rest, given["by"]), _number(given.get("folds")), given["by"])
+    count = _number(given.get("folds"))
+    folds = dealt(column_of(rest, given["by"]), count, given["by"])
     records, begin = [], time.time()
     for k, fold in enumerate(folds, 1):
         job = [*rest, f"data.fold_column={given['by']}", f"data.test_fold={_listed(fold)}"]

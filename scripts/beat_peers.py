@@ -130,8 +130,12 @@ def main(arguments: Sequence[str]) -> None:
     rows = report(names, scores)
     for row in rows:
         span = "" if row["ci"] is None else f" [{row['ci'][0]:.3f}, {row['ci'][1]:.3f}]"
-        gap = "" if row["over_librosa_ci"] is None or row["tracker"] == "librosa" else (
-            f"   over librosa {row['over_librosa']:+.3f} [{row['over_librosa_ci'][0]:+.3f}, {row['over_librosa_ci'][1]:+.3f}]"
+        gap = (
+            ""
+            if row["over_librosa_ci"] is None or row["tracker"] == "librosa"
+            else (
+                f"   over librosa {row['over_librosa']:+.3f} [{row['over_librosa_ci'][0]:+.3f}, {row['over_librosa_ci'][1]:+.3f}]"
+            )
         )
         print(f"{row['set']:16} {row['tracker']:22} {row['quantity']:18} {row['value']:.3f}{span} (n={row['n']}){gap}")
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Every fold of a cross-validation, and the pooled result: ``python scripts/crossval.py by=COLUMN [folds=K] [out=FILE] axis=NAME …``.
+"""Every fold of a cross-validation, pooled: ``python scripts/crossval.py by=COLUMN [folds=K] [out=FILE] axis=NAME …``.
 
 `by` is the column of the data whose values stay together (song, speaker, fold); without `folds` each of its values is a fold.
 The rest is what train.py takes.  Folds that are done are skipped, so the command goes on where it stopped.  Needs no GPU.
