@@ -250,6 +250,7 @@ class _Run:
         self.record.values |= scores.values
         self.record.baselines, self.record.ceilings = floor.values, ceiling.values
         self.record.items, self.record.baseline_items = scores.items, floor.items
+        self.record.provenance["test_items"] = [clip.name for clip in clips]
         write_examples(self.folder, plan, clips, found)
 
     def probe(self) -> None:
