@@ -1,11 +1,12 @@
 """python scripts/codec_curve.py RUN [RUN …]: the rate-distortion chart of trained codecs beside k-means mel frames and Opus.
 
-Every system codes the first run's test clips.  The codecs are measured at each number of levels they have; the k-means books
-are learnt from the same training data (representation `rvq`, any number of its levels); Opus runs through soundfile, and its
-rate counts packets only, without the Ogg container.  Rates of codes are plain indices, without an entropy coder.  Needs no GPU.
+Every system codes the first run's test clips.  The codecs are measured at each number of levels they have, or with --kbps at
+those rates alone; the k-means books are learnt from the same training data (representation `rvq`, any number of its levels; one
+coder per --frames); Opus runs through soundfile, and its rate counts packets only, without the Ogg container.  Rates of codes
+are plain indices, without an entropy coder.  Needs no GPU.
 
-Writes OUT/codec_curve.csv and OUT/codec_curve.png, and prints each codec point against k-means at the nearest rate that is at
-least its own: the mean difference over the clips with its 95 % interval.
+Writes OUT/codec_curve.csv, OUT/codec_curve.png and OUT/compared.txt, which it also prints: each codec point against each k-means
+coder at the nearest rate that is at least its own, the mean difference over the clips with its 95 % interval, metric by metric.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from audioml.parts import Task  # noqa: E402
 SHOWN = {
     "fidelity/mel_distance": "mel distance (dB), lower is better",
     "fidelity/spectral_distance": "log-spectral distance (dB), lower is better",
-    "quality/pesq": "PESQ (wide band), higher is better",
-    "quality/stoi": "STOI, higher is better",
+    "fidelity/pesq_wb": "PESQ (wide band), higher is better",
+    "fidelity/stoi": "STOI, higher is better",
 }
 OPUS = (1.0, 0.99, 0.98, 0.96, 0.92, 0.88)  # compression levels of libsndfile: 6 to 36 kbit/s asked for
 
@@ -62,8 +63,17 @@ def seq_of(wave: np.ndarray) -> Seq:
     return Seq(torch.from_numpy(wave)[None], torch.tensor([wave.shape[-1]]))
 
 
-def codec_points(folder: Path, waves: Sequence[np.ndarray]) -> Iterator[tuple[str, float, list[np.ndarray]]]:
-    """(name, kbit/s, decoded waves) at every number of levels."""
+def chosen(levels: int, one: float, rates: Sequence[float] | None) -> list[int]:
+    """Which numbers of levels of `one` kbit/s each are measured: all, or those nearest to the `rates` that there are."""
+    if rates is None:
+        return list(range(1, levels + 1))
+    return sorted({k for k in (round(r / one) for r in rates) if 1 <= k <= levels})
+
+
+def codec_points(
+    folder: Path, waves: Sequence[np.ndarray], rates: Sequence[float] | None = None
+) -> Iterator[tuple[str, float, list[np.ndarray]]]:
+    """(name, kbit/s, decoded waves) at every number of levels, or at `rates` alone."""
     import torch
 
     from audioml.coder import load_coder
@@ -74,13 +84,19 @@ def codec_points(folder: Path, waves: Sequence[np.ndarray]) -> Iterator[tuple[st
         raise RequestError(f"{folder} is no codec: its method '{method.name}' makes no codes")
     books, pace = coder.system.extra, float(method.pace(coder.system))
     codes = [coder.encode(torch.from_numpy(w)[None]) for w in waves]
-    for levels in range(1, books.levels + 1):
+    for levels in chosen(books.levels, math.log2(books.size) * pace / 1000, rates):
         out = [coder.decode(c[:, :levels], w.shape[-1])[0].numpy() for c, w in zip(codes, waves, strict=True)]
         yield f"codec {folder.name}", levels * math.log2(books.size) * pace / 1000, out
 
 
 def kmeans_points(
-    prepared: Prepared, waves: Sequence[np.ndarray], world: Any, port: str, most: float, settings: dict[str, Any]
+    prepared: Prepared,
+    waves: Sequence[np.ndarray],
+    world: Any,
+    port: str,
+    most: float,
+    settings: dict[str, Any],
+    rates: Sequence[float] | None = None,
 ) -> Iterator[tuple[str, float, list[np.ndarray]]]:
     """The classical coder: residual k-means over log-mel frames, rendered by Griffin-Lim, up to `most` kbit/s."""
     pace = float(shelf.make("representation", "rvq", settings, "full").space(world).rate)
@@ -88,9 +104,9 @@ def kmeans_points(
     rep = shelf.make("representation", "rvq", {**settings, "books": levels}, "full")
     rep.fit(prepared, port, world, 0)
     coded = [rep.encode(seq_of(w), world) for w in waves]
-    for k in range(1, levels + 1):
+    for k in chosen(levels, math.log2(settings["size"]) * pace / 1000, rates):
         out = [rep.decode(Seq(c.x[:, :k], c.n), side, world).x[0].numpy() for c, side in coded]
-        yield "k-means mel + Griffin-Lim", k * math.log2(settings["size"]) * pace / 1000, out
+        yield f"k-means mel + Griffin-Lim, {rep.window}/{rep.hop}", k * math.log2(settings["size"]) * pace / 1000, out
 
 
 def opus_points(waves: Sequence[np.ndarray], rate: int) -> Iterator[tuple[str, float, list[np.ndarray]]]:
@@ -138,19 +154,19 @@ def measured(
         yield Point(name, kbps, scores)
 
 
-def compared(points: Sequence[Point], primary: str) -> list[str]:
-    """Each codec point against k-means at the nearest rate that is at least its own."""
+def compared(points: Sequence[Point]) -> list[str]:
+    """Each codec point against each k-means coder at the nearest rate that is at least its own, in every metric of the chart."""
     lines = []
-    classical = sorted((p for p in points if p.system.startswith("k-means")), key=lambda p: p.kbps)
-    for point in points:
-        if not point.system.startswith("codec"):
-            continue
-        rival = next((p for p in classical if p.kbps >= point.kbps - 1e-9), classical[-1])
-        got = paired(point.scores.items[primary], rival.scores.items[primary])
-        span = "no interval" if got.ci is None else f"[{got.ci[0]:.2f}, {got.ci[1]:.2f}]"
-        lines.append(
-            f"{point.system} at {point.kbps:.2f} kbit/s against k-means at {rival.kbps:.2f}: {primary} {got.difference:+.2f} {span}"
-        )
+    for point in (p for p in points if p.system.startswith("codec")):
+        for name in dict.fromkeys(p.system for p in points if p.system.startswith("k-means")):
+            classical = sorted((p for p in points if p.system == name), key=lambda p: p.kbps)
+            rival = next((p for p in classical if p.kbps >= point.kbps - 1e-9), classical[-1])
+            said = [f"{point.system} at {point.kbps:.2f} kbit/s against {name} at {rival.kbps:.2f}:"]
+            for metric in (m for m in SHOWN if m in point.scores.items and m in rival.scores.items):
+                got = paired(point.scores.items[metric], rival.scores.items[metric])
+                span = "no interval" if got.ci is None else f"[{got.ci[0]:.3f}, {got.ci[1]:.3f}]"
+                said.append(f"{metric.partition('/')[2]} {got.difference:+.3f} {span}")
+            lines.append(" ".join(said))
     return lines
 
 
@@ -185,6 +201,14 @@ def write(points: Sequence[Point], out: Path) -> None:
     figure.savefig(out / "codec_curve.png", dpi=120)
 
 
+def frames_of(text: str) -> tuple[int, int]:
+    """"1024/256" -> (window, hop).  Raises RequestError for anything else."""
+    window, _, hop = text.partition("/")
+    if not (window.isdigit() and hop.isdigit()):
+        raise RequestError(f"--frames {text} should be WINDOW/HOP in samples, as 1024/256")
+    return int(window), int(hop)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Raises RequestError for runs that are no codecs."""
     from audioml.runfolder import request_of
@@ -195,7 +219,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--items", type=int, default=None, help="at most so many test clips")
     parser.add_argument("--size", type=int, default=256, help="codes in a k-means book (256)")
     parser.add_argument("--vectors", type=int, default=40000, help="mel frames that k-means learns from (40000)")
+    parser.add_argument("--kbps", type=float, nargs="+", help="only the rates nearest to these (all that the codecs have)")
+    parser.add_argument("--frames", nargs="+", default=["1024/256"], help="WINDOW/HOP of each k-means coder, samples (1024/256)")
     args = parser.parse_args(arguments)
+    frames = [frames_of(text) for text in args.frames]
     request = request_of(args.runs[0])
     plan, task = request.plan, request.plan.task
     prepared = request.corpus.prepare(task)
@@ -205,13 +232,16 @@ def main(arguments: Sequence[str]) -> None:
     waves, world = waves_of(clips, port), plan.output.world
     points: list[Point] = []
     for folder in args.runs:
-        points += measured(codec_points(folder, waves), task, clips, port, worlds)
+        points += measured(codec_points(folder, waves, args.kbps), task, clips, port, worlds)
     most = max(p.kbps for p in points)
-    settings = {"size": args.size, "vectors": args.vectors}
-    points += measured(kmeans_points(prepared, waves, world, port, most, settings), task, clips, port, worlds)
+    for window, hop in frames:
+        settings = {"size": args.size, "vectors": args.vectors, "window": window, "hop": hop}
+        points += measured(kmeans_points(prepared, waves, world, port, most, settings, args.kbps), task, clips, port, worlds)
     points += measured(opus_points(waves, world.rate), task, clips, port, worlds)  # type: ignore[union-attr]
     write(points, args.out)
-    print("\n".join(compared(points, task.primary)))
+    lines = "\n".join(compared(points))
+    (args.out / "compared.txt").write_text(lines + "\n", encoding="utf-8")
+    print(lines)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,13 @@ from audioml.draft import Draft, generic_worlds
 from audioml.errors import RequestError
 from audioml.kinds import Seq, Wave
 from audioml.methods.trivial import PREDICTORS
-from audioml.metrics import Scores
+from audioml.metrics import Scores, evaluate
+from audioml.parts import Clip
 from audioml.records import Value
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 curve = importlib.import_module("codec_curve")
+METRIC = "fidelity/mel_distance"
 
 
 def waves(count: int = 3, samples: int = 16000) -> list[np.ndarray]:
@@ -60,12 +62,30 @@ def test_kmeans_points_use_whole_levels_up_to_the_rate() -> None:
 
 def test_codecs_are_compared_at_a_rate_not_below_their_own() -> None:
     def point(system: str, kbps: float, values: list[float]) -> curve.Point:
-        return curve.Point(system, kbps, Scores({"d": Value(float(np.mean(values)), "dB", "low")}, {"d": values}))
+        return curve.Point(system, kbps, Scores({METRIC: Value(float(np.mean(values)), "dB", "low")}, {METRIC: values}))
 
     base = [5.0, 6.0, 7.0, 5.5]
     points = [point("codec a", 0.6, [v - 1 for v in base]), point("k-means", 0.5, [9.0] * 4), point("k-means", 1.0, base)]
-    (line,) = curve.compared(points, "d")
-    assert "codec a at 0.60 kbit/s against k-means at 1.00: d -1.00" in line
+    (line,) = curve.compared(points)
+    assert "codec a at 0.60 kbit/s against k-means at 1.00: mel_distance -1.00" in line
+
+
+def test_only_the_rates_asked_for_are_measured() -> None:
+    assert curve.chosen(4, 0.5, None) == [1, 2, 3, 4]
+    assert curve.chosen(12, 0.5, [0.25, 1.0, 5.9, 99.0]) == [2, 12]
+
+
+def test_frames_are_a_window_and_a_hop() -> None:
+    assert curve.frames_of("512/256") == (512, 256)
+    with pytest.raises(RequestError, match="--frames 512 should be WINDOW/HOP"):
+        curve.frames_of("512")
+
+
+def test_the_chart_shows_metrics_that_exist() -> None:
+    (wave,) = waves(1)
+    worlds = {"audio": Wave(1, 16000), "decoded": Wave(1, 16000)}
+    found = evaluate(shelf.make("task", "codec"), [Clip("a", {"audio": wave, "decoded": wave})], [{"decoded": wave}], worlds=worlds)
+    assert set(curve.SHOWN) <= set(found.values)
 
 
 def test_a_run_without_codes_is_no_codec(monkeypatch: pytest.MonkeyPatch) -> None:

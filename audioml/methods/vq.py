@@ -21,7 +21,8 @@ class Vq(Inner):
     """`books` levels of `size` codes each; the bit rate is books · log2(size) · latent frames per second, sent as plain indices.
 
     `kbps`: choose the number of books that comes nearest below that rate instead.  `dropout`: share of items in training that
-    use only the first few books, so that one system serves every rate; `decay`, `restart`: see audioml/nn/quantize.py.
+    use only the first few books, so that one system serves every rate; `decay`, `restart`, `dims`, `gather`: see
+    audioml/nn/quantize.py.
     """
 
     def __init__(
@@ -35,13 +36,18 @@ class Vq(Inner):
         decay: float,
         restart: float,
         dropout: float,
+        dims: int | None,
+        gather: int,
     ) -> None:
         super().__init__(losses=losses)
+        if gather < 0 or (dims is not None and dims < 1):
+            raise RequestError(f"method.gather={gather} should not be below 0, and method.dims={dims} at least 1, or null")
         if books < 1 or size < 2:
             raise RequestError(f"method.books={books} should be at least 1 and method.size={size} at least 2")
         self.books, self.size, self.kbps = books, size, kbps
         self.decay, self.restart, self.dropout = decay, restart, dropout
         self.losses = {**losses, "commitment": commitment}
+        self.dims, self.gather = dims, gather
         self.levels: int | None = None  # in use: only so many books, for a lower rate
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
@@ -52,8 +58,11 @@ class Vq(Inner):
         return flow
 
     def parts(self, system: System) -> Any:
-        """The code books.  Raises RequestError when not even one book fits into `kbps`."""
+        """The code books.  A network that can begins as the identity (`pass_on`), so that books start from vectors that mean
+        something.  Raises RequestError when not even one book fits into `kbps`."""
         books = self.books
+        if hasattr(system.network, "pass_on"):
+            system.network.pass_on(system.embed, system.head)
         if self.kbps is not None:
             one = math.log2(self.size) * float(self.pace(system)) / 1000
             books = int(self.kbps / one + 1e-9)
@@ -63,8 +72,9 @@ class Vq(Inner):
                     f"frames/s takes ({one:g} kbit/s); a smaller method.size or a larger stride fits"
                 )
         return quantize.ResidualVQ(
-            system.network.latent, self.size, books, decay=self.decay, restart=self.restart, dropout=self.dropout
-        )
+            system.network.latent, self.size, books,
+            decay=self.decay, restart=self.restart, dropout=self.dropout, dims=self.dims, gather=self.gather,
+        )  # fmt: skip
 
     @staticmethod
     def pace(system: System) -> Any:

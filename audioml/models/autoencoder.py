@@ -53,12 +53,43 @@ class Up(nn.Module):
         return y[..., skip : skip + x.shape[-1] * self.stride], x[..., -1:]
 
 
+class Linear(nn.Module):
+    """Blocks of `ratio` frames [B, C, M·ratio] -> [B, latent, M] (`down`) and back (`up`), linearly and each by itself."""
+
+    def __init__(self, width: int, latent: int, ratio: int) -> None:
+        super().__init__()
+        self.down = nn.Conv1d(width, latent, ratio, ratio, bias=False)
+        self.up = nn.ConvTranspose1d(latent, width, ratio, ratio, bias=False)
+
+    @torch.no_grad()
+    def pass_on(self, embed: nn.Conv1d, head: nn.Conv1d) -> None:
+        """head · up · down · embed becomes the identity, or, with fewer latents than a block has numbers, its slowest cosines.
+
+        `embed` gets orthonormal columns, `head` is its transpose, and so is `up` to `down`: a block's cosine transform in time
+        (orthonormal DCT-II), all features of each cosine side by side, the slowest first.
+        """
+        nn.init.orthogonal_(embed.weight[..., 0])
+        embed.bias.zero_()  # type: ignore[union-attr]
+        head.bias.zero_()  # type: ignore[union-attr]
+        head.weight.copy_(embed.weight.transpose(0, 1))
+        columns = embed.weight[..., 0]  # [width, D]
+        latent, ratio = self.down.weight.shape[0], self.down.weight.shape[-1]
+        j, t = torch.arange(ratio)[:, None], torch.arange(ratio) + 0.5
+        cosines = torch.cos(math.pi / ratio * j * t) * (2 / ratio) ** 0.5
+        cosines[0] /= 2**0.5
+        basis = torch.einsum("jt,wd->jdwt", cosines, columns).flatten(0, 1)[:latent]
+        for weight in (self.down.weight, self.up.weight):
+            weight.zero_()
+            weight[: len(basis)] = basis
+
+
 class Autoencoder(Network):
     """Frames [B, width, N] -> z [B, latent, M] -> [B, width, N]; M = ceil(N / product of the strides).
 
     Each stage has `units` residual units (dilations 1, 3, 9 …), then a strided convolution; channels grow by `growth` up to
     `widest`.  Latent frame m stands for the block of frames [m·ratio, (m + 1)·ratio), so a causal one looks ahead only within
-    its block.  `ratio` frames make one answer: with `strides: []` it steps frame by frame.
+    its block.  `ratio` frames make one answer: with `strides: []` it steps frame by frame.  `shortcut`: a linear way from each
+    block to its latent frame and back, beside the convolutions, which then begin silent.
     """
 
     takes = ("Frames",)
@@ -77,6 +108,7 @@ class Autoencoder(Network):
         units: int,
         kernel: int,
         causal: bool,
+        shortcut: bool,
     ) -> None:
         super().__init__(inp, out)
         self.width, self.latent, self.causal = width, latent, causal
@@ -104,17 +136,29 @@ class Autoencoder(Network):
         if not strides:
             down, up = stack(width), [*up, *stack(width)]
         self.down = Chain(*down, nn.ELU(), TimeConv(channels[-1], latent, kernel, causal=causal))
-        self.up = Chain(*up, nn.ELU())
+        self.up = Chain(*up, nn.ELU(), *([nn.Conv1d(width, width, 1)] if shortcut else []))
+        self.linear = Linear(width, latent, self.ratio) if shortcut else None
+        for last in (self.down[-1].conv, self.up[-1]) if shortcut else ():
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def pass_on(self, embed: nn.Module, head: nn.Module) -> None:
+        """With a shortcut, begin as the identity between an embedding and a head of one linear map each, of as many features."""
+        maps = [[m for m in part.modules() if isinstance(m, nn.Conv1d)] for part in (embed, head)]
+        if self.linear is not None and [len(m) for m in maps] == [1, 1] and maps[0][0].in_channels == maps[1][0].out_channels:
+            self.linear.pass_on(maps[0][0], maps[1][0])
 
     def encode(self, h: Tensor, n: Tensor | None = None) -> Tensor:
         """[B, width, N] -> [B, latent, M]; frames past each item's `n` count as zeros."""
         if n is not None and int(n.min()) < h.shape[-1]:
             h = h * (torch.arange(h.shape[-1], device=h.device) < n.to(h.device)[:, None])[:, None]
-        return self.down(whole_blocks(h, self.ratio))
+        h = whole_blocks(h, self.ratio)
+        return self.down(h) if self.linear is None else self.down(h) + self.linear.down(h)
 
     def decode(self, z: Tensor, frames: int) -> Tensor:
         """[B, latent, M] -> [B, width, frames], frames at most M·ratio."""
-        return self.up(z)[..., :frames]
+        y = self.up(z) if self.linear is None else self.up(z) + self.linear.up(z)
+        return y[..., :frames]
 
     def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:
         """decode(encode(h))."""
@@ -132,5 +176,7 @@ class Autoencoder(Network):
         """The next k·ratio frames; the state holds each layer's past inputs."""
         down, up = state or (None, None)
         z, down = self.down.step(h, down)
+        z = z if self.linear is None else z + self.linear.down(h)
         y, up = self.up.step(z, up)
+        y = y if self.linear is None else y + self.linear.up(z)
         return y, (down, up)

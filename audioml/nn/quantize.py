@@ -101,38 +101,127 @@ class Quantised:
     commitment: Tensor
 
 
+class Gathered(nn.Module):
+    """Vectors of the first `batches` training batches, kept in checkpoints until they have served."""
+
+    def __init__(self, batches: int) -> None:
+        super().__init__()
+        self.batches, self.seen = batches, []
+
+    def take(self, x: Tensor) -> Tensor | None:
+        """x [M, D] of one batch -> all vectors once enough batches are there, else None."""
+        self.seen = [*self.seen, x.detach().clone()]
+        if len(self.seen) < self.batches:
+            return None
+        found, self.seen = torch.cat(self.seen), []
+        return found
+
+    def get_extra_state(self) -> list[Tensor]:
+        """For checkpoints."""
+        return self.seen
+
+    def set_extra_state(self, state: list[Tensor]) -> None:
+        """From a checkpoint."""
+        self.seen = list(state)
+
+
 class ResidualVQ(nn.Module):
     """`levels` code books, each coding what those before left over.
 
     `dropout`: in training, the share of items that use a random number of levels, so that one system serves every bit rate
-    (SoundStream §III-C; the share as in Kumar et al. 2023, §3.2).
+    (SoundStream §III-C; the share as in Kumar et al. 2023, §3.2).  `dims`: each book codes only the projection of what is left
+    on so many orthonormal axes, the principal ones of the vectors it starts from (low-dimensional look-up: Yu et al. 2022,
+    §3.1; Kumar et al. 2023, §3.2, where the projections are learnt; here the layers around them are): books of whole vectors
+    learn little data by heart.  `gather`: the first so many batches pass as they are, and all books start from them.
     """
 
-    def __init__(self, dim: int, size: int, levels: int, *, decay: float, restart: float, dropout: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        size: int,
+        levels: int,
+        *,
+        decay: float,
+        restart: float,
+        dropout: float,
+        dims: int | None = None,
+        gather: int = 0,
+    ) -> None:
         super().__init__()
-        self.levels, self.size, self.dropout = levels, size, dropout
-        self.books = nn.ModuleList([VectorQuantizer(dim, size, decay=decay, restart=restart) for _ in range(levels)])
+        self.levels, self.size, self.dropout, self.dims = levels, size, dropout, dims and min(dims, dim)
+        inner = self.dims or dim
+        self.books = nn.ModuleList([VectorQuantizer(inner, size, decay=decay, restart=restart) for _ in range(levels)])
+        if self.dims:
+            self.register_buffer("centre", torch.zeros(dim))
+            self.register_buffer("axes", torch.stack([torch.eye(dim)[:, : self.dims] for _ in range(levels)]))
+        self.gathered = Gathered(max(1, gather)) if self.dims or gather else None
 
     def forward(self, x: Tensor, n: Tensor | None = None, levels: int | None = None) -> Quantised:
         """x [B, D, N] with `n` [B] valid steps, through the first `levels` books (None: all)."""
-        used = self._depth(len(x), x.device, levels)
         valid = torch.ones(len(x), x.shape[-1], dtype=torch.bool, device=x.device)
         if n is not None:
             valid = torch.arange(x.shape[-1], device=x.device) < n.to(x.device)[:, None]
-        rest = flat = x.transpose(1, 2)
-        total, commitment, codes = torch.zeros_like(flat), x.new_zeros(()), []
-        for level, book in enumerate(self.books[: levels or self.levels]):
-            on = valid & (used > level)[:, None]
-            found, index = book(rest[on])
-            placed = torch.zeros_like(flat).masked_scatter(on[..., None], found.to(flat))
-            if on.any():
-                commitment = commitment + F.mse_loss(rest[on], found)
-            total = total + placed
-            rest = rest - placed
-            codes.append(torch.full_like(on, -1, dtype=torch.long).masked_scatter(on, index))
+        flat = x.transpose(1, 2)
+        count = levels or self.levels
+        codes = torch.full((count, *valid.shape), -1, dtype=torch.long, device=x.device)
+        if not self._started(flat[valid]):
+            return Quantised(x, codes.transpose(0, 1), x.new_zeros(()))
+        # the items of most levels come first, so that each level takes the first rows
+        depth = self._depth(len(x), x.device, levels)[:, None].expand_as(valid)[valid]
+        order = depth.argsort(descending=True, stable=True)
+        rest, total = self._centred(flat[valid][order]), self._nothing(flat[valid])
+        commitment, chosen = x.new_zeros(()), torch.full((count, len(order)), -1, dtype=torch.long, device=x.device)
+        for level in range(count):
+            rest = rest[: int((depth > level).sum())]
+            found, index = self._coded(level, rest)
+            if len(rest):
+                commitment = commitment + F.mse_loss(rest, found)
+            total[: len(rest)] += found
+            chosen[level, order[: len(rest)]] = index
+            rest = rest - found
+        codes[:, valid] = chosen
         # beyond the valid steps nothing is coded; the vectors pass as they are
-        kept = torch.where(valid[..., None], total, flat)
-        return Quantised((flat + (kept - flat).detach()).transpose(1, 2), torch.stack(codes, 1), commitment)
+        kept = flat.detach().masked_scatter(valid[..., None], torch.empty_like(total).index_copy_(0, order, total))
+        return Quantised((flat + (kept - flat).detach()).transpose(1, 2), codes.transpose(0, 1), commitment)
+
+    def _coded(self, level: int, rest: Tensor) -> tuple[Tensor, Tensor]:
+        """What is left [M, D] -> the vectors of its codes in book `level`, without gradient, and the codes [M]."""
+        if not self.dims:
+            found, index = self.books[level](rest)
+            return found.to(rest), index
+        with torch.no_grad():
+            found, index = self.books[level](rest @ self.axes[level])
+            return found @ self.axes[level].T, index
+
+    def _centred(self, x: Tensor) -> Tensor:
+        return x - self.centre if self.dims else x
+
+    def _nothing(self, like: Tensor) -> Tensor:
+        """What no code at all stands for, as rows."""
+        return (self.centre.expand_as(like) if self.dims else torch.zeros_like(like)).clone()
+
+    def _started(self, x: Tensor) -> bool:
+        """Whether vectors are coded yet; in training, x [M, D] may be what the books were waiting for."""
+        if self.gathered is None or bool(self.books[-1].started):
+            return True
+        found = self.gathered.take(x) if self.training else None
+        if found is not None:
+            self._start(found)
+        return found is not None
+
+    @torch.no_grad()
+    def _start(self, x: Tensor) -> None:
+        """Axes and books, level by level: the principal axes of what is left, k-means on the projections."""
+        if self.dims:
+            self.centre.copy_(_same(x.mean(0)))
+        rest = self._centred(x)
+        for level, book in enumerate(self.books):
+            if self.dims:
+                self.axes[level] = _same(torch.linalg.eigh(rest.T @ rest)[1][:, -self.dims :].contiguous())
+            z = rest @ self.axes[level] if self.dims else rest
+            book._start(z)
+            found = book.book[nearest(z, book.book)]
+            rest = rest - (found @ self.axes[level].T if self.dims else found)
 
     def _depth(self, batch: int, device: torch.device, levels: int | None) -> Tensor:
         """How many levels each item uses [B]."""
@@ -144,16 +233,21 @@ class ResidualVQ(nn.Module):
 
     def encode(self, x: Tensor, levels: int | None = None) -> Tensor:
         """x [B, D, N] -> codes [B, K, N] of the first `levels` books."""
-        rest, codes = x.detach().transpose(1, 2).flatten(0, 1), []
-        for book in self.books[: levels or self.levels]:
-            codes.append(nearest(rest, book.book))
-            rest = rest - book.book[codes[-1]]
+        rest, codes = self._centred(x.detach().transpose(1, 2).flatten(0, 1)), []
+        for level in range(levels or self.levels):
+            codes.append(nearest(rest @ self.axes[level] if self.dims else rest, self.books[level].book))
+            rest = rest - self._found(level, codes[-1])
         return torch.stack(codes, 0).view(-1, x.shape[0], x.shape[2]).transpose(0, 1)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes [B, k, N], k <= levels -> [B, D, N]."""
-        found = [book.book[index] for book, index in zip(self.books, codes.unbind(1), strict=False)]
-        return torch.stack(found).sum(0).transpose(1, 2)
+        found = torch.stack([self._found(level, index) for level, index in enumerate(codes.unbind(1))]).sum(0)
+        return (found + self.centre if self.dims else found).transpose(1, 2)
+
+    def _found(self, level: int, index: Tensor) -> Tensor:
+        """The vectors [..., D] of codes."""
+        found = self.books[level].book[index]
+        return found @ self.axes[level].T if self.dims else found
 
     def perplexity(self) -> list[float]:
         """exp(entropy) of each level's recent use: how many codes it would take at even use."""

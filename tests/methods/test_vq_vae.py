@@ -215,6 +215,16 @@ def test_fewer_levels_make_a_lower_rate() -> None:
     assert errors[2] < errors[0]
 
 
+def test_a_codec_with_a_shortcut_begins_as_the_round_trip() -> None:
+    user = {"model": {"shortcut": True, "latent": 320, "strides": [4], "width": 96}, "method": {"books": 2, "dims": 8, "gather": 2}}
+    net = system("vq", rep="logmel", **user).train()
+    batch = batch_of(net)
+    losses = net.plan.method.loss(net, batch)
+    assert losses["space"].item() < 1e-4
+    assert losses["commitment"].item() == 0
+    assert net.plan.method.loss(net, batch)["commitment"].item() > 0
+
+
 def test_a_rate_is_met_from_below() -> None:
     net = system("vq", method={"kbps": 1.1, "size": 256})
     assert net.extra.levels == 4

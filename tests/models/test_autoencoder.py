@@ -133,3 +133,37 @@ def test_one_batch_can_be_learnt_by_heart(strides: list[int]) -> None:
         if loss < 0.05:
             break
     assert loss < 0.05, "of the variance is left"
+
+
+def ends(net: Autoencoder, features: int) -> tuple[nn.Conv1d, nn.Conv1d]:
+    return nn.Conv1d(features, net.width, 1), nn.Conv1d(net.width, features, 1)
+
+
+@pytest.mark.parametrize("strides", [[], [2], [2, 2]], ids=str)
+def test_a_shortcut_begins_as_the_identity_where_the_latent_is_wide_enough(strides: list[int]) -> None:
+    net = autoencoder(strides=strides, shortcut=True, latent=20 * 2 ** len(strides))
+    embed, head = ends(net, 20)
+    net.pass_on(embed, head)
+    x = torch.randn(2, 20, 23)
+    assert torch.allclose(head(net(embed(x))), x, atol=1e-4)
+    sum(p.sum() for p in (head(net(embed(x))),)).backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_a_narrower_shortcut_keeps_what_changes_slowly() -> None:
+    net = autoencoder(strides=[4], shortcut=True, latent=20)
+    embed, head = ends(net, 20)
+    net.pass_on(embed, head)
+    x = torch.randn(2, 20, 24)
+    means = x.unflatten(-1, (6, 4)).mean(-1).repeat_interleave(4, -1)
+    assert torch.allclose(head(net(embed(x))), means, atol=1e-4)
+
+
+def test_a_shortcut_steps_too() -> None:
+    net = autoencoder(strides=[], shortcut=True).eval()
+    nn.init.normal_(net.up[-1].weight)
+    h, state, out = torch.randn(1, net.width, 12), None, []
+    for block in h.split(5, -1):
+        y, state = net.step(block, state)
+        out.append(y)
+    assert torch.allclose(torch.cat(out, -1), net(h), atol=1e-5)

@@ -198,6 +198,69 @@ def test_quantiser_dropout_serves_every_rate() -> None:
     assert net(x, levels=2).codes.shape == (50, 2, 20)
 
 
+def narrow(gather: int, batches: int, levels: int = 6) -> tuple[ResidualVQ, torch.Tensor]:
+    """Books on two axes each, fed with vectors whose variance falls from axis to axis and whose mean is not zero."""
+    torch.manual_seed(0)
+    net = ResidualVQ(12, 16, levels, decay=0.9, restart=0.0, dropout=0.0, dims=2, gather=gather).train()
+    data = 5 + torch.randn(batches, 4, 12, 30) * torch.logspace(0, -1, 12)[:, None]
+    return net, data
+
+
+def test_books_on_a_few_axes_take_the_principal_ones_first() -> None:
+    net, data = narrow(0, 1, levels=1)
+    net(data[0])
+    assert float(net.axes[0][:3].square().sum()) > 1.5  # of 2: within the three axes of most variance
+    assert torch.allclose(net.axes[0].T @ net.axes[0], torch.eye(2), atol=1e-5)
+    assert torch.allclose(net.centre, data[0].mean((0, 2)), atol=1e-5)
+
+
+def test_books_on_a_few_axes_code_and_decode_alike() -> None:
+    net, data = narrow(0, 1)
+    net(data[0])
+    net.eval()
+    x = data[0]
+    codes = net.encode(x)
+    assert torch.equal(codes, net(x).codes)
+    errors = [float((net.lookup(codes[:, :k]) - x).square().mean()) for k in range(1, 7)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.1 * float((x - x.mean((0, 2), keepdim=True)).square().mean())
+    assert torch.allclose(net.lookup(codes), net(x).x, atol=1e-5)
+
+
+def test_the_first_batches_pass_and_then_start_the_books() -> None:
+    net, data = narrow(3, 4)
+    for batch in data[:2]:
+        found = net(batch)
+        assert torch.equal(found.x, batch)
+        assert int(found.codes.max()) == -1
+        assert float(found.commitment) == 0
+    other, _ = narrow(3, 4)
+    other.load_state_dict(net.state_dict())  # stopped and resumed while the books wait
+    torch.manual_seed(1)
+    started = net(data[2])
+    torch.manual_seed(1)
+    assert torch.equal(other(data[2]).x, started.x)
+    assert int(started.codes.min()) >= 0
+    assert not net.gathered.seen
+    assert torch.allclose(net.centre, data[:3].mean((0, 1, 3)), atol=1e-5)
+
+
+def test_narrow_books_learn_less_by_heart() -> None:
+    """With few vectors, books of whole vectors fit them and miss others; books of projections do about as well on both."""
+    torch.manual_seed(0)
+    seen, unseen = torch.randn(1, 24, 300), torch.randn(1, 24, 300)
+
+    def errors(dims: int | None) -> tuple[float, float]:
+        net = ResidualVQ(24, 64, 12, decay=0.9, restart=0.0, dropout=0.0, dims=dims, gather=1).train()
+        net(seen)
+        net.eval()
+        return float((net(seen).x - seen).square().mean()), float((net(unseen).x - unseen).square().mean())
+
+    (whole, whole_new), (few, few_new) = errors(None), errors(4)
+    assert whole < few
+    assert few_new < 0.7 * whole_new
+
+
 def test_state_travels() -> None:
     a, b = ours(), ResidualVQ(8, 32, 4, decay=0.9, restart=0.0, dropout=0.0).eval()
     b.load_state_dict(a.state_dict())
