@@ -12,6 +12,7 @@ from audioml.data.tape import Tape
 
 TRIES = 4  # crops compared when silent ones are to be avoided
 SILENT = 1e-3  # a crop with less than this share (-30 dB) of its recording's mean power counts as silent
+KNOTS = 8  # of a random equaliser, equally spaced on the mel scale
 QUIET = 1e-12  # power (-120 dB) below which nothing is amplified
 
 
@@ -110,3 +111,18 @@ def mix_at(clean: np.ndarray, noise: np.ndarray, snr_db: np.ndarray) -> np.ndarr
     ratio = np.where(both, signal, 1.0) / np.where(both, other, 1.0)
     gain = np.where(both, np.sqrt(ratio * 10 ** (-snr_db / 10)), 1.0)
     return clean + noise * gain.astype(np.float32)[:, None, None]
+
+
+def equalize(rng: np.random.Generator, x: np.ndarray, rate: int, db: float) -> np.ndarray:
+    """x [R, C, T] with a random smooth gain over frequency, another for each row: KNOTS values within ± `db`, joined by lines on
+    the mel scale; each row keeps its energy; no delay (zero phase).  6 ms for 16 crops of 2 s."""
+    steps = x.shape[-1]
+    mel = np.log1p(np.fft.rfftfreq(steps, 1 / rate) / 700)
+    place = mel * ((KNOTS - 1) / mel[-1]) if steps > 1 else np.zeros(1)
+    left = np.minimum(place.astype(np.int64), KNOTS - 2)
+    share = place - left
+    knots = rng.uniform(-db, db, (len(x), KNOTS))
+    gain = 10 ** ((knots[:, left] * (1 - share) + knots[:, left + 1] * share) / 20)
+    y = np.fft.irfft(np.fft.rfft(x) * gain.astype(np.float32)[:, None], steps).astype(np.float32)
+    before, after = (np.einsum("rct,rct->r", v, v) for v in (x, y))
+    return y * np.sqrt(before / np.maximum(after, 1e-20))[:, None, None].astype(np.float32)

@@ -23,9 +23,9 @@ class Folder(Corpus):
     case, no punctuation); `window` s of every training item, whatever the preset says; `prompt` the share of a score that
     is given ([low, high]: drawn in training, low in evaluation); `splice` [fewest, most] clips of one speaker that are
     joined to one item, their texts with them; `trim` dB below its loudest moment at which a recording begins and ends
-    (null: as it is); `gain_db`, `speed`, `remix`, `snr` augment the training
-    crops; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot meet,
-    RunError where too much of it is unusable.
+    (null: as it is); `gain_db`, `speed`, `remix`, `snr`, `equalize` augment the training crops; `noises` {name: folder} is further
+    noise to remix with; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot
+    meet, RunError where too much of it is unusable.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class Folder(Corpus):
         speed: float,
         remix: float,
         snr: list[float],
+        noises: dict[str, str],
+        equalize: float,
         max_bad: float,
     ) -> None:
         self.path, self.rate, self.channels, self.cache = path, rate, channels, cache
@@ -61,8 +63,9 @@ class Folder(Corpus):
             "valid_fold": valid_fold,
         }
         self.splice = None if splice is None else list(splice)
-        check(splice=splice, trim=trim)
-        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "trim": trim}
+        self.noises = dict(noises)
+        check(splice=splice, trim=trim, equalize=equalize)
+        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "trim": trim, "equalize": equalize}
         self.augment |= {"window": window, "prompt": prompt}
         check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr, window=window, prompt=prompt)
 
@@ -89,6 +92,7 @@ class Folder(Corpus):
             max_bad=self.max_bad,
             text=self.text,
             augment=Augment(**self.augment),
+            noises=self.noises,
         )
         if self.splice:
             from audioml.data.splice import Spliced
@@ -159,6 +163,7 @@ _RANGES = {
     "channels": (lambda v: 1 <= v <= 64, "1 (mono) or the number of channels of the files"),
     "max_bad": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
     "speed": (lambda v: 0 <= v < 0.9, "a range between 0 and 0.9 (0.1: from 0.9 to 1.1 times)"),
+    "equalize": (lambda v: 0 <= v <= 40, "between 0 and 40 dB"),
     "remix": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
     "snr": (_range, "[low, high] in dB"),
     "level_db": (_range, "[low, high] in dB"),

@@ -57,6 +57,8 @@ class Hub(Folder):
         speed: float,
         remix: float,
         snr: list[float],
+        noises: dict[str, str],
+        equalize: float,
         max_bad: float,
     ) -> None:
         super().__init__(
@@ -79,6 +81,8 @@ class Hub(Folder):
             speed=speed,
             remix=remix,
             snr=snr,
+            noises=noises,
+            equalize=equalize,
             max_bad=max_bad,
         )
         self.config, self.revision, self.streaming, self.items = config, revision, streaming, items
