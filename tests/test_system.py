@@ -8,7 +8,7 @@ import torch
 from audioml import shelf
 from audioml.adapters import HEAD, HeadPooled
 from audioml.draft import Draft, generic_worlds
-from audioml.errors import Misfit
+from audioml.errors import Misfit, RequestError
 from audioml.kinds import Frames, Seq, Tokens
 from audioml.system import System
 
@@ -228,3 +228,25 @@ def test_parts_of_a_clip_are_averaged_in_order_and_padding_takes_no_part() -> No
     want = pooled.map(torch.stack(halves))
     assert torch.allclose(pooled(h, n)[..., 0], want, atol=1e-6)
     assert torch.equal(pooled(torch.cat([h, h], -1), n), pooled(h, n))
+
+
+def test_mixup_lays_recordings_over_each_other_in_training_only() -> None:
+    net = system("classification", "logmel", "cnn1d", "classify", {"method": {"mixup": 1.0, "smoothing": 0.0}})
+    batch = batch_of(net, size=6)
+    batch["audio"] = Seq(batch["audio"].x, torch.tensor([3200, 6400] * 3))
+    method = net.plan.method
+    mixed, share, other = method._overlaid(net.train(), batch)
+    own, rest = share[..., None], 1 - share[..., None]
+    expected = (own * batch["audio"].x + rest * batch["audio"].x[other]) / (own**2 + rest**2).sqrt()
+    assert torch.allclose(mixed["audio"].x, expected)
+    assert mixed["audio"].n.tolist() == torch.maximum(batch["audio"].n, batch["audio"].n[other]).tolist()
+    assert float(share.min()) >= 0
+    assert float(share.max()) <= 1
+    assert method.loss(net, batch)["cross_entropy"].isfinite()
+    plain, share, _ = method._overlaid(net.eval(), batch)
+    assert plain is batch
+    assert torch.equal(share, torch.ones(6, 1))
+    logits = net.emit(batch).x[..., 0]
+    assert torch.allclose(method.loss(net, batch)["cross_entropy"], torch.nn.functional.cross_entropy(logits, batch["label"].x))
+    with pytest.raises(RequestError, match="method.mixup=-1.0 should be 0"):
+        system("classification", "logmel", "cnn1d", "classify", {"method": {"mixup": -1}})
