@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr
+from scipy.fft import irfft, next_fast_len, rfft
 
 from audioml.data.tape import Tape
 
@@ -115,14 +116,17 @@ def mix_at(clean: np.ndarray, noise: np.ndarray, snr_db: np.ndarray) -> np.ndarr
 
 def equalize(rng: np.random.Generator, x: np.ndarray, rate: int, db: float) -> np.ndarray:
     """x [R, C, T] with a random smooth gain over frequency, another for each row: KNOTS values within ± `db`, joined by lines on
-    the mel scale; each row keeps its energy; no delay (zero phase).  6 ms for 16 crops of 2 s."""
-    steps = x.shape[-1]
-    mel = np.log1p(np.fft.rfftfreq(steps, 1 / rate) / 700)
-    place = mel * ((KNOTS - 1) / mel[-1]) if steps > 1 else np.zeros(1)
+    the mel scale; each row keeps its energy; no delay (zero phase).  4 ms of a core for 5 s at 16 kHz."""
+    size = next_fast_len(x.shape[-1], real=True)
+    mel = np.log1p(np.fft.rfftfreq(size, 1 / rate) / 700)
+    place = mel * ((KNOTS - 1) / max(mel[-1], 1e-9))
     left = np.minimum(place.astype(np.int64), KNOTS - 2)
-    share = place - left
-    knots = rng.uniform(-db, db, (len(x), KNOTS))
-    gain = 10 ** ((knots[:, left] * (1 - share) + knots[:, left + 1] * share) / 20)
-    y = np.fft.irfft(np.fft.rfft(x) * gain.astype(np.float32)[:, None], steps).astype(np.float32)
+    share = (place - left).astype(np.float32)
+    knots = (rng.uniform(-db, db, (len(x), KNOTS)) * (np.log(10) / 20)).astype(np.float32)
+    y = rfft(x, size)
+    for row, k in zip(y, knots, strict=True):
+        row *= np.exp(k[left] + (k[left + 1] - k[left]) * share)
+    y = irfft(y, size, overwrite_x=True)[..., : x.shape[-1]]
     before, after = (np.einsum("rct,rct->r", v, v) for v in (x, y))
-    return y * np.sqrt(before / np.maximum(after, 1e-20))[:, None, None].astype(np.float32)
+    y *= np.sqrt(before / np.maximum(after, 1e-20))[:, None, None]
+    return y

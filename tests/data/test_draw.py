@@ -53,7 +53,7 @@ def test_levels() -> None:
 
 def test_an_equaliser_is_smooth_bounded_and_keeps_the_energy() -> None:
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((40, 1, 4001)).astype(np.float32)
+    x = rng.standard_normal((40, 1, 4000)).astype(np.float32)
     y = equalize(rng, x, 16000, 6.0)
     np.testing.assert_allclose((y**2).sum((1, 2)), (x**2).sum((1, 2)), rtol=1e-4)
     gain = 20 * np.log10(np.abs(np.fft.rfft(y)[:, 0]) / np.abs(np.fft.rfft(x)[:, 0]))
@@ -61,4 +61,7 @@ def test_an_equaliser_is_smooth_bounded_and_keeps_the_energy() -> None:
     assert (gain.max(1) - gain.min(1)).min() > 1
     assert np.abs(np.diff(gain, axis=1)).max() < 0.3  # dB from one bin (4 Hz) to the next
     assert np.abs(gain[0] - gain[1]).max() > 1
-    assert equalize(rng, x[..., :1], 16000, 6.0).shape == (40, 1, 1)
+    for steps in (1, 3989):
+        y = equalize(rng, x[..., :steps], 16000, 6.0)
+        assert (y.shape, y.dtype) == ((40, 1, steps), np.float32)
+        np.testing.assert_allclose((y**2).sum((1, 2)), (x[..., :steps] ** 2).sum((1, 2)), rtol=1e-4)
