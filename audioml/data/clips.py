@@ -80,6 +80,8 @@ class Clips(Prepared):
         pairs = self.stems is None and len(audio) == 2
         remix = self._remix_stems if self.stems and len(audio) == 2 else self._remix_pair if pairs else None
         self._remix = remix if self._only_audio else None
+        if noises and self._remix != self._remix_pair:
+            raise RequestError("data.noises serves tasks between two recordings, one with noise and one without (enhancement)")
         if augment.speed and any(isinstance(world, Notes | Curve) for world in worlds.values()):
             raise RequestError("data.speed changes the pitch, which these data state (notes or curves): set data.speed=0")
         self.statistics = self._statistics()

@@ -64,6 +64,8 @@ class Folder(Corpus):
         }
         self.splice = None if splice is None else list(splice)
         self.noises = dict(noises)
+        if noises and not remix:
+            raise RequestError("data.noises is noise to remix speech with: set data.remix to a share above 0")
         check(splice=splice, trim=trim, equalize=equalize)
         self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "trim": trim, "equalize": equalize}
         self.augment |= {"window": window, "prompt": prompt}

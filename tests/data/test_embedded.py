@@ -72,7 +72,7 @@ def test_a_task_gets_its_data(data: str, name: str, embedded_sets: Path, embedde
 
 def settings_of(made: MadeFolder) -> dict[str, object]:
     """What makes a plain data=folder of the same set, which knows nothing beforehand."""
-    own = {k: getattr(made, k) for k in ("path", "rate", "channels", "cache", "columns", "name_pattern", "text", "splice", "max_bad")}
+    own = {k: getattr(made, k) for k in ("path", "rate", "channels", "cache", "columns", "name_pattern", "text", "splice", "noises", "max_bad")}
     return {**own, **made.splitting, **made.augment}
 
 

@@ -285,8 +285,12 @@ def test_noise_of_other_folders_is_remixed_too(tmp_path: Path) -> None:
     assert 0.3 < pure.mean() < 0.85  # ten recordings to hum, eight rows
     assert (np.abs(noise[pure][:, -500:]).max(1) > 0.01).all()  # repeated where too short
     np.testing.assert_array_equal(prepared.clip("test", 0).ports["noisy"], plain.clip("test", 0).ports["noisy"])
+    with pytest.raises(RequestError, match="data.noises is noise to remix speech with"):
+        folder(tmp_path / "set", noises={"hum": str(tmp_path / "hum")})
+    with pytest.raises(RequestError, match="data.noises serves tasks between two recordings"):
+        folder(classes(tmp_path / "other"), remix=1.0, noises={"hum": str(tmp_path / "hum")}).prepare(CLASSIFY)
     with pytest.raises(RequestError, match="is not a folder"):
-        folder(tmp_path / "set", noises={"hum": str(tmp_path / "none")}).prepare(ENHANCE)
+        folder(tmp_path / "set", remix=1.0, noises={"hum": str(tmp_path / "none")}).prepare(ENHANCE)
 
 
 @pytest.mark.parametrize(("task", "make"), [(ENHANCE, pairs), (SEPARATE, song_folder), (CLASSIFY, classes)])
