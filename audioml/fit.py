@@ -16,7 +16,7 @@ class Fit:
     """Settings of a Lightning Trainer and of AdamW.
 
     `minutes` caps the time; `warmup` is the share of steps in which the learning rate rises; `anneal` then lowers it to zero
-    along a cosine; `threads` CPU threads (null: all cores).
+    along a cosine; `threads` CPU threads (null: all cores); `average` decay of a moving average of the weights (null: none).
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Fit:
         gradient_clip: float,
         warmup: float,
         weight_decay: float,
+        average: float | None,
         minutes: float | None,
         anneal: bool,
         progress: bool,
@@ -37,6 +38,9 @@ class Fit:
         self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
         self.threads, self.gradient_clip, self.warmup, self.weight_decay = threads, gradient_clip, warmup, weight_decay
         self.minutes, self.anneal, self.progress = minutes, anneal, progress
+        if average is not None and not 0 < average < 1:
+            raise RequestError(f"trainer.average={average} should be null or between 0 and 1, such as 0.999")
+        self.average = average
 
     def trainer(self, *, steps: int, callbacks: list[Any], folder: Path, manual: bool = False) -> Any:
         """A pytorch_lightning.Trainer whose own bar, logger and summary are off: ours cost less per step (docs/architecture.md).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from audioml.errors import RunError
+from audioml.errors import RequestError, RunError
 from audioml.fit import Fit, NoLogger
 from audioml.history import History
 from audioml.kinds import Batch, Seq
+from audioml.nn.ema import Average
 from audioml.system import System
 
 FLUSH = 20  # steps between looks at the losses: reading them each step would stall a GPU and cost 1 ms on a CPU
@@ -38,6 +40,10 @@ class Lit(pl.LightningModule):
         self._valid: list[tuple[torch.Tensor, int]] = []
         self.turns = system.plan.method.turns
         self.automatic_optimization = len(self.turns) == 1
+        self.average = Average(system, fit.average) if fit.average else None
+        if self.average is not None and any(isinstance(m, Average) for m in system.modules()):
+            name = system.plan.method.name
+            raise RequestError(f"method '{name}' keeps an average of the weights already; take trainer.average=null")
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Lightning notes the running hook on the module some forty times a step; nn.Module would search its tables each time."""
@@ -92,12 +98,15 @@ class Lit(pl.LightningModule):
         return {"loss": total, **shown}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """What the method does after a step: averages of weights, dead codes."""
+        """What the method does after a step (averages, dead codes), and the average of the weights."""
         self.system.plan.method.after_step(self.system, self.steps_done)
+        if self.average is not None:
+            self.average.update(self.system)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """The same losses on fixed clips."""
-        losses = self.system.plan.method.loss(self.system, batch)
+        """The same losses on fixed clips, of the averaged weights where there are such."""
+        with self.average.instead(self.system) if self.average is not None else nullcontext():
+            losses = self.system.plan.method.loss(self.system, batch)
         self._valid.append((self._weigh(losses), len(next(iter(batch.values())).n)))
 
     def on_validation_epoch_end(self) -> None:
@@ -243,10 +252,14 @@ def checkpoints(folder: Path, patience: int) -> list[Callback]:
 
 
 def load_weights(system: System, path: Path, signature: str | None) -> None:
-    """Weights only: code in a checkpoint is refused, and so are weights of another plan.  Raises RunError."""
+    """Weights only, the averaged ones where a run kept such: code in a checkpoint is refused, and so are weights of another plan.
+
+    Raises RunError.
+    """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        state = {k.removeprefix("system."): v for k, v in saved["state_dict"].items()}
+        state = {k.removeprefix("system."): v for k, v in saved["state_dict"].items() if not k.startswith("average.")}
+        kept = {k: v for k, v in saved["state_dict"].items() if k.startswith("average.average")}
         theirs = saved.get("audioml", {}).get("signature")
         learnt = dict(saved.get("audioml", {}).get("representations", {}))
     except FileNotFoundError:
@@ -260,6 +273,9 @@ def load_weights(system: System, path: Path, signature: str | None) -> None:
         for port, side in system.plan.sides().items():
             if side.representation.fits:
                 side.representation.load_state(learnt[port])
+        if kept:
+            names = enumerate(Average.followed(system))
+            state |= {name: kept[f"average.average{i}"] for i, name in names}
         system.load_state_dict(state)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path} belongs to another plan: {(str(error).splitlines() or [''])[-1].strip()}") from None

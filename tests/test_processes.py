@@ -22,10 +22,10 @@ def weights(outputs: Path) -> tuple[dict[str, torch.Tensor], Path]:
 
 
 def test_killed_and_resumed_equals_never_stopped(tiny: Path, tmp_path: Path) -> None:
-    """SIGKILL in the middle of an epoch; dropout makes the random state matter; weights must agree bit for bit."""
+    """SIGKILL in the middle of an epoch; dropout makes the random state matter; weights and their average must agree bit for bit."""
     arguments = [
         "model=rnn", "model.width=256", "model.cells=256", "model.layers=2", "model.dropout=0.2", "preset.steps=60",
-        "preset.validate_every=20",
+        "preset.validate_every=20", "trainer.average=0.9",
     ]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = train_py(*tiny_args(tiny, whole, *arguments))
@@ -50,6 +50,7 @@ def test_killed_and_resumed_equals_never_stopped(tiny: Path, tmp_path: Path) -> 
     reference, other = weights(whole / "outputs")
     assert all(torch.equal(resumed[k], reference[k]) for k in reference)
     assert not all(torch.equal(halfway[k], reference[k]) for k in reference)
+    assert any(k.startswith("average.") for k in reference)
     a, b = (Record.read(f / "record.json") for f in (folder, other))
     assert a.signature == b.signature
     assert a.values["fidelity/si_sdr_improvement"].value == b.values["fidelity/si_sdr_improvement"].value

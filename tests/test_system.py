@@ -8,7 +8,7 @@ import torch
 from audioml import shelf
 from audioml.adapters import HEAD, HeadPooled
 from audioml.draft import Draft, generic_worlds
-from audioml.errors import Misfit
+from audioml.errors import Misfit, RequestError
 from audioml.kinds import Frames, Seq, Tokens
 from audioml.system import System
 
@@ -238,3 +238,25 @@ def test_what_is_attended_to_is_hidden_in_blocks_while_training() -> None:
     assert torch.equal(net.context(batch, blocks).memory.x, plain), "in use, nothing is hidden"
     torch.manual_seed(0)
     assert not torch.equal(net.train().context(batch, blocks).memory.x, plain)
+
+
+def test_mixup_lays_recordings_over_each_other_in_training_only() -> None:
+    net = system("classification", "logmel", "cnn1d", "classify", {"method": {"mixup": 1.0, "smoothing": 0.0}})
+    batch = batch_of(net, size=6)
+    batch["audio"] = Seq(batch["audio"].x, torch.tensor([3200, 6400] * 3))
+    method = net.plan.method
+    mixed, share, other = method._overlaid(net.train(), batch)
+    own, rest = share[..., None], 1 - share[..., None]
+    expected = (own * batch["audio"].x + rest * batch["audio"].x[other]) / (own**2 + rest**2).sqrt()
+    assert torch.allclose(mixed["audio"].x, expected)
+    assert mixed["audio"].n.tolist() == torch.maximum(batch["audio"].n, batch["audio"].n[other]).tolist()
+    assert float(share.min()) >= 0
+    assert float(share.max()) <= 1
+    assert method.loss(net, batch)["cross_entropy"].isfinite()
+    plain, share, _ = method._overlaid(net.eval(), batch)
+    assert plain is batch
+    assert torch.equal(share, torch.ones(6, 1))
+    logits = net.emit(batch).x[..., 0]
+    assert torch.allclose(method.loss(net, batch)["cross_entropy"], torch.nn.functional.cross_entropy(logits, batch["label"].x))
+    with pytest.raises(RequestError, match="method.mixup=-1.0 should be 0"):
+        system("classification", "logmel", "cnn1d", "classify", {"method": {"mixup": -1}})

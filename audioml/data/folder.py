@@ -26,9 +26,9 @@ class Folder(Corpus):
     case, no punctuation); `window` s of every training item, whatever the preset says; `prompt` the share of a score that
     is given ([low, high]: drawn in training, low in evaluation); `splice` [fewest, most] clips of one speaker that are
     joined to one item, their texts with them; `trim` dB below its loudest moment at which a recording begins and ends
-    (null: as it is); `gain_db`, `speed`, `remix`, `snr` augment the training crops, `transpose` (± semitones) the notes of
-    scores; `max_bad` the share of unusable files that is borne.  RequestError for a request the folder cannot meet, RunError
-    where too much of it is unusable.
+    (null: as it is); `gain_db`, `speed`, `remix`, `snr`, `equalize` augment the training crops, `transpose` (± semitones) the
+    notes of scores; `noises` {name: folder} is further noise to remix with; `max_bad` the share of unusable files that is
+    borne.  RequestError for a request the folder cannot meet, RunError where too much of it is unusable.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class Folder(Corpus):
         transpose: int,
         remix: float,
         snr: list[float],
+        noises: dict[str, str],
+        equalize: float,
         max_bad: float,
     ) -> None:
         self.path, self.rate, self.channels, self.cache = path, rate, channels, cache
@@ -67,8 +69,11 @@ class Folder(Corpus):
             "valid_fold": valid_fold,
         }
         self.splice = None if splice is None else list(splice)
-        check(splice=splice, trim=trim, transpose=transpose)
-        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "trim": trim}
+        self.noises = dict(noises)
+        if noises and not remix:
+            raise RequestError("data.noises is noise to remix speech with: set data.remix to a share above 0")
+        check(splice=splice, trim=trim, transpose=transpose, equalize=equalize)
+        self.augment = {"gain_db": gain_db, "speed": speed, "remix": remix, "snr": list(snr), "trim": trim, "equalize": equalize}
         self.augment |= {"window": window, "prompt": prompt, "transpose": transpose}
         check(rate=rate, channels=channels, max_bad=max_bad, speed=speed, remix=remix, snr=snr, window=window, prompt=prompt)
 
@@ -95,6 +100,7 @@ class Folder(Corpus):
             max_bad=self.max_bad,
             text=self.text,
             augment=Augment(**self.augment),
+            noises=self.noises,
         )
         if self.splice:
             from audioml.data.splice import Spliced
@@ -167,6 +173,7 @@ _RANGES = {
     "max_bad": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
     "speed": (lambda v: 0 <= v < 0.9, "a range between 0 and 0.9 (0.1: from 0.9 to 1.1 times)"),
     "transpose": (lambda v: 0 <= v <= 24, "a number of semitones between 0 and 24"),
+    "equalize": (lambda v: 0 <= v <= 40, "between 0 and 40 dB"),
     "remix": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
     "snr": (_range, "[low, high] in dB"),
     "level_db": (_range, "[low, high] in dB"),

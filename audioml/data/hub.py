@@ -60,6 +60,8 @@ class Hub(Folder):
         transpose: int,
         remix: float,
         snr: list[float],
+        noises: dict[str, str],
+        equalize: float,
         max_bad: float,
     ) -> None:
         super().__init__(
@@ -84,6 +86,8 @@ class Hub(Folder):
             transpose=transpose,
             remix=remix,
             snr=snr,
+            noises=noises,
+            equalize=equalize,
             max_bad=max_bad,
         )
         self.config, self.revision, self.streaming, self.items = config, revision, streaming, items

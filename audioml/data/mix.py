@@ -8,7 +8,6 @@ from audioml.corpus import Corpus, Prepared
 from audioml.data.derived import complete, derive
 from audioml.data.folder import check
 from audioml.data.pool import Pool, read_pool
-from audioml.data.table import Table
 from audioml.errors import RequestError
 from audioml.kinds import Stems, Wave, World
 from audioml.parts import Task
@@ -25,7 +24,8 @@ class Mix(Corpus):
     where it is too short, at an SNR drawn from `snr` (dB, over the crop).  `groups` {name: pattern} keeps file names with
     an equal first group in one split (else what the metadata beside the files says).  `seconds` is the length of the
     `valid_items` and `test_items` fixed mixtures; shorter recordings are padded with silence.
-    `rate`, `channels`, `cache`, `max_bad` as in data=folder.
+    `speed` and `equalize` vary each source of a training mixture by itself; they and `rate`, `channels`, `cache`, `max_bad` are
+    as in data=folder.
     """
 
     def __init__(
@@ -39,6 +39,8 @@ class Mix(Corpus):
         cache: str | None,
         level_db: list[float],
         snr: list[float],
+        speed: float,
+        equalize: float,
         seconds: float,
         valid_items: int,
         test_items: int,
@@ -49,7 +51,8 @@ class Mix(Corpus):
         self.level_db, self.snr, self.seconds = tuple(level_db), tuple(snr), seconds
         self.items = {"valid": valid_items, "test": test_items}
         check(rate=rate, channels=channels, max_bad=max_bad, level_db=level_db, snr=snr, seconds=seconds)
-        check(valid_items=valid_items, test_items=test_items)
+        self.vary = {"speed": speed, "equalize": equalize}
+        check(valid_items=valid_items, test_items=test_items, **self.vary)
 
     def provides(self, task: Task) -> dict[str, World]:
         """Port -> world kind; looks at file names and metadata only."""
@@ -64,7 +67,7 @@ class Mix(Corpus):
         worlds, pools = self.worlds(task), self.pools()
         tapes = [self._tape(pool) for pool in pools]
         target = None if any(isinstance(world, Stems) for world in worlds.values()) else list(self.sources).index(self.target)
-        recipe = Recipe(self.level_db, self.snr, self.seconds, self.items, target)
+        recipe = Recipe(self.level_db, self.snr, self.seconds, self.items, target, **self.vary)
         return derive(task, Mixed(pools, tapes, worlds, recipe), complete(task, worlds), worlds)
 
     def pools(self) -> list[Pool]:
@@ -96,13 +99,6 @@ class Mix(Corpus):
         return {port: stems if isinstance(world, Stems) else wave for port, world in ports.items()}
 
     def _tape(self, pool: Pool) -> Tape:
-        from audioml.data.cache import open_tape
-        from audioml.data.preparing import too_many_bad
+        from audioml.data.noises import tape_of
 
-        where = f"source '{pool.name}' ({pool.root})"
-        table = Table(where, (), (), pool.root)
-        sources = [table.source(file) for file in pool.files]
-        root = str(pool.root.resolve())
-        tape = open_tape(sources, where=where, root=root, rate=self.rate, channels=self.channels, cache=self.cache)
-        too_many_bad(tape, len(sources), self.max_bad, where)
-        return tape
+        return tape_of(pool, rate=self.rate, channels=self.channels, cache=self.cache, max_bad=self.max_bad)

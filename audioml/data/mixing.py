@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from audioml.corpus import Clip, Prepared
-from audioml.data.draw import decibels, loud_window, rows_for
+from audioml.data.draw import decibels, equalize, loud_window, rows_for, stretch
 from audioml.data.pool import Pool
 from audioml.data.splits import SPLITS
 from audioml.data.tape import Tape
@@ -24,13 +24,15 @@ _FIXED = 20_011  # the seed of the fixed mixtures: theirs alone, so that every r
 @dataclass(frozen=True)
 class Recipe:
     """How sources meet: levels and SNRs in dB, length and number of the fixed mixtures, which source is the target
-    (None: all of them are stems)."""
+    (None: all of them are stems); in training, `speed` ± share and `equalize` ± dB vary each source by itself."""
 
     level_db: tuple[float, float]
     snr: tuple[float, float]
     seconds: float
     items: Mapping[str, int]
     target: int | None
+    speed: float = field(default=0.0, repr=False)  # not in the fingerprint: what is judged stays the same
+    equalize: float = field(default=0.0, repr=False)
 
 
 class Mixed(Prepared):
@@ -78,13 +80,13 @@ class Mixed(Prepared):
         steps = max(1, round((seconds or self.recipe.seconds) * self.rate))
         index = self._pick("train", seed, step, items)
         n = np.full(items, steps, np.int64)
-        return {port: (x, n) for port, x in self._mixture(np.random.default_rng([seed, step]), index, steps).items()}
+        return {port: (x, n) for port, x in self._mixture(np.random.default_rng([seed, step]), index, steps, True).items()}
 
     def clip(self, split: str, index: int) -> Clip:
         """Mixture `index` of `split`, the same in every run."""
         rng = np.random.default_rng([_FIXED, SPLITS.index(split), index])
         rows = [each[[index]] for each in self._fixed[split]]
-        made = self._mixture(rng, rows, max(1, round(self.recipe.seconds * self.rate)))
+        made = self._mixture(rng, rows, max(1, round(self.recipe.seconds * self.rate)), False)
         return Clip(f"{split}/{index:04d}", {port: x[0] for port, x in made.items()})
 
     def _pick(self, split: str, seed: int, step: int, items: int) -> list[np.ndarray]:
@@ -101,42 +103,64 @@ class Mixed(Prepared):
             chosen.append(rows[place])
         return chosen
 
-    def _mixture(self, rng: np.random.Generator, files: list[np.ndarray], steps: int) -> dict[str, np.ndarray]:
-        return (self._stems if self.recipe.target is None else self._in_noise)(rng, files, steps)
+    def _mixture(self, rng: np.random.Generator, files: list[np.ndarray], steps: int, vary: bool) -> dict[str, np.ndarray]:
+        return (self._stems if self.recipe.target is None else self._in_noise)(rng, files, steps, vary)
 
-    def _stems(self, rng: np.random.Generator, files: list[np.ndarray], steps: int) -> dict[str, np.ndarray]:
+    def _pace(self, rng: np.random.Generator, items: int, steps: int, vary: bool) -> tuple[np.ndarray | None, int]:
+        """Speeds [B] (None: as it is), and how many samples they take."""
+        if not (vary and self.recipe.speed):
+            return None, steps
+        fast = 1 + rng.uniform(-1, 1, items) * self.recipe.speed
+        return fast, int(np.ceil(steps * fast.max())) + 1
+
+    def _varied(self, rng: np.random.Generator, x: np.ndarray, fast: np.ndarray | None, steps: int, vary: bool) -> np.ndarray:
+        x = x if fast is None else stretch(x, fast, steps)
+        return equalize(rng, x, self.rate, self.recipe.equalize) if vary and self.recipe.equalize else x
+
+    def _crop(
+        self, rng: np.random.Generator, source: int, file: np.ndarray, steps: int, vary: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Crops [B, C, steps] of a source where it sounds, their levels (amplitudes [B]), the share of each that is not padding."""
+        tape = self.tapes[source]
+        fast, wide = self._pace(rng, len(file), steps, vary)
+        window, rms = loud_window(rng, tape, file, wide)
+        level = decibels(rng, *self.recipe.level_db, len(file))
+        x = tape.gather(file, window.start, wide, offset=window.offset, valid=window.valid, gain=level / rms)
+        return self._varied(rng, x, fast, steps, vary), level, window.valid / wide
+
+    def _stems(self, rng: np.random.Generator, files: list[np.ndarray], steps: int, vary: bool) -> dict[str, np.ndarray]:
         stems = np.empty((len(files[0]), len(files), self.channels, steps), np.float32)
-        for s, (tape, file) in enumerate(zip(self.tapes, files, strict=True)):
-            window, rms = loud_window(rng, tape, file, steps)
-            gain = decibels(rng, *self.recipe.level_db, len(file)) / rms
-            stems[:, s] = tape.gather(file, window.start, steps, offset=window.offset, valid=window.valid, gain=gain)
+        for s, file in enumerate(files):
+            stems[:, s] = self._crop(rng, s, file, steps, vary)[0]
         return {self.out: stems} if self.mix is None else {self.mix: _sum(stems), self.out: stems}
 
-    def _in_noise(self, rng: np.random.Generator, files: list[np.ndarray], steps: int) -> dict[str, np.ndarray]:
+    def _in_noise(self, rng: np.random.Generator, files: list[np.ndarray], steps: int, vary: bool) -> dict[str, np.ndarray]:
         target = self.recipe.target
-        tape, file = self.tapes[target], files[target]
-        window, rms = loud_window(rng, tape, file, steps)
-        level = decibels(rng, *self.recipe.level_db, len(file))
-        clean = tape.gather(file, window.start, steps, offset=window.offset, valid=window.valid, gain=level / rms)
-        noise_level = level * np.sqrt(window.valid / steps) / decibels(rng, *self.recipe.snr, len(file))
+        assert target is not None
+        file = files[target]
+        clean, level, share = self._crop(rng, target, file, steps, vary)
+        noise_level = level * np.sqrt(share) / decibels(rng, *self.recipe.snr, len(file))
         others = [k for k in range(len(files)) if k != target]
         turn = rng.integers(0, len(others), len(file))
         if len(others) == 1:
-            noise = self._noise(rng, self.tapes[others[0]], files[others[0]], steps, noise_level)
+            noise = self._noise(rng, self.tapes[others[0]], files[others[0]], steps, noise_level, vary)
             return {self.mix: np.add(clean, noise, out=noise), self.out: clean}
         noisy = clean.copy()
         for k, source in enumerate(others):
             own = np.flatnonzero(turn == k)
             if len(own):
-                noisy[own] += self._noise(rng, self.tapes[source], files[source][own], steps, noise_level[own])
+                noisy[own] += self._noise(rng, self.tapes[source], files[source][own], steps, noise_level[own], vary)
         return {self.mix: noisy, self.out: clean}
 
-    def _noise(self, rng: np.random.Generator, tape: Tape, file: np.ndarray, steps: int, level: np.ndarray) -> np.ndarray:
-        window, rms = loud_window(rng, tape, file, steps)
-        x = tape.gather(file, window.start, steps, valid=window.valid, gain=level / rms)
-        for r in np.flatnonzero(window.valid < steps):  # looped, from a random place on
-            _loop(x[r], int(window.valid[r]), int(window.offset[r]))
-        return x
+    def _noise(
+        self, rng: np.random.Generator, tape: Tape, file: np.ndarray, steps: int, level: np.ndarray, vary: bool
+    ) -> np.ndarray:
+        fast, wide = self._pace(rng, len(file), steps, vary)
+        window, rms = loud_window(rng, tape, file, wide)
+        x = tape.gather(file, window.start, wide, valid=window.valid, gain=level / rms)
+        for r in np.flatnonzero(window.valid < wide):  # looped, from a random place on
+            loop(x[r], int(window.valid[r]), int(window.offset[r]))
+        return self._varied(rng, x, fast, steps, vary)
 
 
 def _usable(pool: Pool, tape: Tape, split: str) -> np.ndarray:
@@ -156,7 +180,7 @@ def _dealt(pool: Pool, tape: Tape) -> Pool:
     return pool
 
 
-def _loop(x: np.ndarray, period: int, phase: int) -> None:
+def loop(x: np.ndarray, period: int, phase: int) -> None:
     """Repeat the first `period` samples of x [C, T] over all of it, the first of them lying at `phase`."""
     once = x[:, :period].copy()
     for at in range(phase % period - period, x.shape[-1], period):

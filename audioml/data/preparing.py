@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from audioml.data.cache import open_tape
+from audioml.data.cache import open_tape, too_many_bad
 from audioml.data.clips import Augment, Clips
 from audioml.data.marked import fitted, mark
+from audioml.data.noises import read_noises
 from audioml.data.ports import Binding
 from audioml.data.rows import lay_out
 from audioml.data.table import Table
-from audioml.data.tape import Tape
 from audioml.data.trim import trimmed
 from audioml.errors import RequestError, RunError
 from audioml.kinds import World
@@ -28,6 +28,7 @@ def prepare_clips(
     max_bad: float,
     text: str,
     augment: Augment,
+    noises: Mapping[str, str],
 ) -> Clips:
     """Decode (once) what `binding` needs of `table` and lay the usable rows out by split.
 
@@ -66,14 +67,5 @@ def prepare_clips(
         "splits": note,
         "rows": {split: len(rows.names) for split, rows in made.items()},
     }
-    return Clips(tape, worlds, made, binding, augment, report)
-
-
-def too_many_bad(tape: Tape, count: int, max_bad: float, where: str) -> None:
-    """RunError when more than `max_bad` of `count` recordings could not be used, or all of them."""
-    bad = tape.skipped
-    if len(bad) > max_bad * count or len(bad) == count > 0:
-        some = "; ".join(f"{b['file']}: {b['reason']}" for b in bad[:3]) + (" …" if len(bad) > 3 else "")
-        raise RunError(
-            f"{len(bad)} of {count} recordings of {where} cannot be used ({some}); data.max_bad={max_bad:g} allows {max_bad:.0%}"
-        )
+    more = read_noises(noises, rate=rate, channels=channels, cache=cache, max_bad=max_bad)
+    return Clips(tape, worlds, made, binding, augment, report, more)

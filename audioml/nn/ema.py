@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Average(nn.Module):
-    """Buffers that follow the trainable parameters of a module that is not its child.
+    """Buffers that follow the trainable parameters, and the statistics of batch norms, of a module that is not its child.
 
     The average's `decay` grows with the number of updates k as (1 + k) / (10 + k), so that a short training is not held back by
     its random start.
@@ -21,16 +21,21 @@ class Average(nn.Module):
         self.decay = decay
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.count = 0
-        for p in self._of(model):
+        for p in self.followed(model).values():
             self.register_buffer(f"average{self.count}", p.detach().clone())
             self.count += 1
 
     @staticmethod
-    def _of(model: nn.Module) -> list[nn.Parameter]:
-        return [p for p in model.parameters() if p.requires_grad]
+    def followed(model: nn.Module) -> dict[str, torch.Tensor]:
+        """What is averaged, by its name in the module's state."""
+        found: dict[str, torch.Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        for name, norm in model.named_modules():
+            if isinstance(norm, nn.modules.batchnorm._NormBase):
+                found |= {f"{name}.{key}": b for key, b in norm.named_buffers() if b.is_floating_point()}
+        return found
 
     def averages(self) -> list[torch.Tensor]:
-        """In the order of the module's parameters."""
+        """In the order of `followed`."""
         return [getattr(self, f"average{i}") for i in range(self.count)]
 
     @torch.no_grad()
@@ -38,13 +43,18 @@ class Average(nn.Module):
         """Move towards the module's present weights."""
         k = int(self.updates)
         self.updates += 1
-        torch._foreach_lerp_(self.averages(), [p.detach() for p in self._of(model)], 1 - min(self.decay, (1 + k) / (10 + k)))
+        own = [p.detach() for p in self.followed(model).values()]
+        torch._foreach_lerp_(self.averages(), own, 1 - min(self.decay, (1 + k) / (10 + k)))
 
     @contextmanager
     def instead(self, model: nn.Module) -> Iterator[None]:
         """Within, the module computes with the average (gradients flow through it, not into it)."""
-        average = {id(p): nn.Parameter(a, requires_grad=False) for p, a in zip(self._of(model), self.averages(), strict=True)}
-        slots = [(m, k, p) for m in model.modules() for k, p in m._parameters.items() if id(p) in average]
+        own = self.followed(model).values()
+        average = {
+            id(p): nn.Parameter(a, requires_grad=False) if isinstance(p, nn.Parameter) else a
+            for p, a in zip(own, self.averages(), strict=True)
+        }
+        slots = [(m, k, p) for m in model.modules() for k, p in [*m._parameters.items(), *m._buffers.items()] if id(p) in average]
         for module, name, p in slots:
             setattr(module, name, average[id(p)])
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioml.data.draw import decibels, mix_at, random_window, rows_for, stretch
+from audioml.data.draw import decibels, equalize, mix_at, random_window, rows_for, stretch
 
 
 def test_every_clip_once_per_epoch_in_a_new_order() -> None:
@@ -49,3 +49,19 @@ def test_levels() -> None:
     added = mix_at(clean, other, snr) - clean
     np.testing.assert_allclose(10 * np.log10((clean**2).sum((1, 2)) / (added**2).sum((1, 2))), snr, atol=0.01)
     np.testing.assert_array_equal(mix_at(np.zeros_like(clean), other, snr), other)
+
+
+def test_an_equaliser_is_smooth_bounded_and_keeps_the_energy() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 1, 4000)).astype(np.float32)
+    y = equalize(rng, x, 16000, 6.0)
+    np.testing.assert_allclose((y**2).sum((1, 2)), (x**2).sum((1, 2)), rtol=1e-4)
+    gain = 20 * np.log10(np.abs(np.fft.rfft(y)[:, 0]) / np.abs(np.fft.rfft(x)[:, 0]))
+    assert (gain.max(1) - gain.min(1)).max() < 12.1
+    assert (gain.max(1) - gain.min(1)).min() > 1
+    assert np.abs(np.diff(gain, axis=1)).max() < 0.3  # dB from one bin (4 Hz) to the next
+    assert np.abs(gain[0] - gain[1]).max() > 1
+    for steps in (1, 3989):
+        y = equalize(rng, x[..., :steps], 16000, 6.0)
+        assert (y.shape, y.dtype) == ((40, 1, steps), np.float32)
+        np.testing.assert_allclose((y**2).sum((1, 2)), (x[..., :steps] ** 2).sum((1, 2)), rtol=1e-4)

@@ -72,7 +72,8 @@ def test_a_task_gets_its_data(data: str, name: str, embedded_sets: Path, embedde
 
 def settings_of(made: MadeFolder) -> dict[str, object]:
     """What makes a plain data=folder of the same set, which knows nothing beforehand."""
-    own = {k: getattr(made, k) for k in ("path", "rate", "channels", "cache", "columns", "name_pattern", "only", "text", "splice", "max_bad")}
+    names = ("path", "rate", "channels", "cache", "columns", "name_pattern", "only", "text", "splice", "noises", "max_bad")
+    own = {k: getattr(made, k) for k in names}
     return {**own, **made.splitting, **made.augment}
 
 

@@ -276,3 +276,19 @@ def test_real_speech_in_noise(tmp_path: Path) -> None:
     snr = np.concatenate([levels(clean) - levels(noisy - clean) for noisy, clean in batches(prepared, 2.0)])
     assert snr.min() > -0.5
     assert snr.max() < 15.5
+
+
+def test_speed_and_equaliser_vary_training_only(tmp_path: Path, three: dict[str, Path]) -> None:
+    plain, varied = (mix(tmp_path, SEPARATE, three, **how) for how in ({}, {"speed": 0.2, "equalize": 9.0}))
+    assert plain.fingerprint == varied.fingerprint  # what is judged is the same
+    np.testing.assert_array_equal(plain.clip("test", 1).ports["mix"], varied.clip("test", 1).ports["mix"])
+    found = []
+    for mixed, stems in batches(varied):
+        np.testing.assert_allclose(mixed, stems.sum(1), atol=1e-6)
+        found.append(np.abs(np.fft.rfft(stems[:, 0, 0] * np.hanning(4800))).argmax(1))
+    pitch = np.concatenate(found) * 2 * np.pi / 4800  # of the voice, 0.05 to 0.07 before
+    assert pitch.min() < 0.049
+    assert pitch.max() > 0.071
+    noisy = mix(tmp_path, ENHANCE, {k: three[k] for k in ("voice", "music")}, target="voice", speed=0.2, equalize=9.0, snr=[3.0, 3.0])
+    for mixed, clean in batches(noisy, steps=2):
+        np.testing.assert_allclose(levels(clean) - levels(mixed - clean), 3.0, atol=0.3)

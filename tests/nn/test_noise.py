@@ -218,3 +218,16 @@ def test_average_starts_quickly() -> None:
     average.update(net)
     assert float((net.weight - average.averages()[0]).abs().detach()) == pytest.approx(0.1, abs=1e-6)
     assert math.isclose(average.decay, 0.999)
+
+
+def test_average_follows_the_statistics_of_batch_norms() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    average = Average(net, 0.5)
+    assert list(Average.followed(net)) == ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var"]
+    with torch.no_grad():
+        net[1].running_mean.fill_(8.0)
+    average.update(net)  # the first step: 1/10 stays
+    net.eval()
+    with average.instead(net):
+        assert float(net[1].running_mean[0]) == pytest.approx(7.2)
+    assert float(net[1].running_mean[0]) == 8.0
