@@ -17,7 +17,8 @@ from audioml.records import plain
 
 UNSIGNED_AXES = ("row", "recipe")  # names for a set of choices: equal choices are one run whatever they were called
 UNSIGNED_SETTINGS = (
-    "trainer", "logger", "hydra", "outputs", "resume", "data.cache", "sweep", "row", "recipe",
+    "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.threads", "trainer.progress",
+    "logger", "hydra", "outputs", "resume", "data.cache", "sweep", "row", "recipe",
 )  # fmt: skip
 PACKAGES = (
     "audioml", "torch", "torchaudio", "pytorch-lightning", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy",

@@ -26,8 +26,12 @@ SHARED_FOLDER = "AUDIOML_RUN_FOLDER"  # the processes of one ddp run agree on th
 
 
 def run_signature(request: Request) -> str:
-    """Ten hex digits: equal for equal choices."""
-    settings = {g: k for g, k in request.settings.items() if g in (*AXES, "data", "preset")}
+    """Ten hex digits: equal for equal choices.  A setting that is off, as its file has it, is not signed: what a part learns to do
+    later leaves the runs that do without it what they were."""
+    settings = {}
+    for group in (*AXES, "data", "preset", "trainer"):
+        usual = shelf.load(group, request.names[group])
+        settings[group] = {k: v for k, v in request.settings[group].items() if v or v != usual.get(k, ...)}
     return signature(request.axes(), {**settings, "learning_rate": request.learning_rate, "ports": dict(request.ports)})
 
 

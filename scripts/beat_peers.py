@@ -21,9 +21,9 @@ sys.path[:0] = [str(HERE.parent)]
 import numpy as np  # noqa: E402
 
 from audioml import shelf  # noqa: E402
+from audioml.corpus import Clip  # noqa: E402
 from audioml.errors import AudiomlError, RequestError  # noqa: E402
 from audioml.metrics import evaluate, interval, paired  # noqa: E402
-from audioml.parts import Clip  # noqa: E402
 
 HOP = 256  # samples, of the onset strength
 Tracker = Callable[[np.ndarray, int], np.ndarray]  # wave [T], samples/s -> beats [K] in s

@@ -24,11 +24,11 @@ sys.path[:0] = [str(HERE.parent)]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from audioml.corpus import Clip  # noqa: E402
 from audioml.errors import AudiomlError, RequestError  # noqa: E402
 from audioml.kinds import Batch, Label, Seq, Text, Wave  # noqa: E402
 from audioml.methods.trivial import PREDICTORS  # noqa: E402
 from audioml.metrics import Scores, evaluate  # noqa: E402
-from audioml.parts import Clip  # noqa: E402
 from audioml.plan import Plan  # noqa: E402
 
 SHOWN = {

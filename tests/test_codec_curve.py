@@ -13,12 +13,12 @@ import soundfile
 import torch
 
 from audioml import shelf
+from audioml.corpus import Clip
 from audioml.draft import Draft, generic_worlds
 from audioml.errors import RequestError
 from audioml.kinds import Seq, Wave
 from audioml.methods.trivial import PREDICTORS
 from audioml.metrics import Scores, evaluate
-from audioml.parts import Clip
 from audioml.records import Value
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from audioml import runfolder, shelf
+from audioml.corpus import Clip
 from audioml.draft import Draft
 from audioml.errors import RequestError
 from audioml.kinds import Batch, Label, Seq, Text, Wave
-from audioml.parts import Clip
 from audioml.plan import Plan
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
