@@ -35,7 +35,10 @@ def environment() -> dict[str, str]:
 
 def started(cache: Path) -> subprocess.Popen[str]:
     """A process that has begun to write."""
-    process = subprocess.Popen([*PREPARE, str(cache)], start_new_session=True, stdout=-1, stderr=-1, text=True, env=environment())
+    process = subprocess.Popen(
+        [*PREPARE, str(cache)], start_new_session=True, stdout=-1, stderr=-1, text=True, env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background inherits it ignored
+    )
     while not list(cache.glob(".embedded*.tmp/*/*")):
         assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
         time.sleep(0.02)
