@@ -88,6 +88,11 @@ class Ar(Method):
                     f"method '{self.name}' puts one input before the output in one stream of symbols, and input '{side.port}' does "
                     f"not share the symbols of output '{output.port}' alone; method.inputs=memory or cond does not need that"
                 )
+            if roles[side.port] == "cond" and side.world.family == output.world.family == "audio":
+                raise Misfit(
+                    f"method '{self.name}' would read input '{side.port}', the sound that output '{output.port}' follows, into one "
+                    "vector; a model that attends to a memory can follow it"
+                )
             rate = rate_of(side.space)
             if roles[side.port] == "memory" and rate is not None and rate > self.fastest:
                 raise Misfit(

@@ -12,7 +12,7 @@ from audioml.errors import Misfit, RequestError
 from audioml.kinds import Wave
 from audioml.methods import ar_stream
 from audioml.parts import Representation
-from tests.methods.test_ar import LABEL, build, of_codes, of_notes, of_text, speech, texts, wave
+from tests.methods.test_ar import AUDIO, LABEL, Levels, build, of_codes, of_notes, of_text, speech, texts, wave
 
 
 def test_random_windows_cover_the_whole_and_score_the_same() -> None:
@@ -84,6 +84,8 @@ def test_refusals() -> None:
         of_text(inputs="prefix")
     with pytest.raises(Misfit, match="method 'ar' with inputs=memory needs a model that attends to one; method.inputs=cond does not"):
         of_text(model="cnn1d", inputs="memory")
+    with pytest.raises(Misfit, match="method 'ar' would read input 'dry', the sound that output 'wet' follows, into one vector"):
+        build({"dry": AUDIO}, {"wet": AUDIO}, {"dry": Levels(1, 4), "wet": Levels(1, 4)}, "cnn1d")
     with pytest.raises(Misfit, match="method 'ar' attends to at most 5 frames/s, input 'audio' has 62.5"):
         of_text(fastest=5.0)
     with pytest.raises(Misfit, match="needs a model that never looks ahead: model.causal=True, not False"):
