@@ -85,7 +85,7 @@ def test_refusals() -> None:
     with pytest.raises(Misfit, match="method 'ar' with inputs=memory needs a model that attends to one; method.inputs=cond does not"):
         of_text(model="cnn1d", inputs="memory")
     with pytest.raises(Misfit, match="method 'ar' would read input 'dry', the sound that output 'wet' follows, into one vector"):
-        build({"dry": AUDIO}, {"wet": AUDIO}, {"dry": Levels(1, 4), "wet": Levels(1, 4)}, "cnn1d")
+        build({"dry": AUDIO}, {"wet": AUDIO}, {"dry": Levels(1, 4), "wet": Levels(1, 4)}, "cnn1d", fastest=1000.0)
     with pytest.raises(Misfit, match="method 'ar' attends to at most 5 frames/s, input 'audio' has 62.5"):
         of_text(fastest=5.0)
     with pytest.raises(Misfit, match="needs a model that never looks ahead: model.causal=True, not False"):
