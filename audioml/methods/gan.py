@@ -23,8 +23,9 @@ LATENT_PLANES = 2  # of a Grid of noise: one that changes from frame to frame, o
 
 class Gan(Regress):
     """With an audio input: frames of it in, frames of the output out, trained as `regress` is (`losses`, or `blind` where the
-    representation keeps no phase) and by the judges.  Without: `noise` channels in, half of them held over the clip, trained by the
-    judges, the means of their maps, and the mean and deviation of each mel band (weight `statistics`).
+    representation keeps no phase) and by the judges; where both have one shape the emission is what changes (`residual`), so that
+    the judges hear how the input was changed and not whether it arrived.  Without: `noise` channels in, half of them held over the
+    clip, trained by the judges, the means of their maps, and the mean and deviation of each mel band (weight `statistics`).
 
     Weights: `adversarial` of the judges' verdict, `features` of their maps.  Judges: `periods`, `scales` (how often each halves
     the rate), `windows` of spectra, with `width` and `widest` channels; `criterion` lsgan or hinge; they hear `segment` seconds
@@ -38,6 +39,7 @@ class Gan(Regress):
         *,
         losses: dict[str, float],
         blind: dict[str, float],
+        residual: bool,
         adversarial: float,
         features: float,
         statistics: float,
@@ -59,7 +61,7 @@ class Gan(Regress):
             raise RequestError(f"method.segment={segment:g} should be above 0 seconds")
         if any(p < 1 for p in periods) or any(s < 0 for s in scales) or any(w < 64 or w % 4 for w in windows):
             raise RequestError("method.periods start at 1, method.scales at 0, method.windows at 64 in steps of 4")
-        self.noise, self.criterion, self.segment = noise, criterion, segment
+        self.mixes, self.noise, self.criterion, self.segment = residual, noise, criterion, segment
         self.jury = {"periods": list(periods), "scales": list(scales), "windows": list(windows), "width": width, "widest": widest}
         self.losses |= {"oppose": 1.0, "adversarial": adversarial, "features": features, "statistics": statistics}
 
@@ -77,6 +79,10 @@ class Gan(Regress):
         space: Any = output.space
         x = Grid(LATENT_PLANES, space.bins, space.rate) if isinstance(space, Grid) else Frames(self.noise, space.rate)
         return Flow(x, space, cond=tuple(s.port for s in inputs))
+
+    def shape(self, system: System, emission: Any, mixture: Any) -> Any:
+        """What changes, and the encoded input that it changes."""
+        return emission + mixture if self.mixes and mixture.shape == emission.shape else emission
 
     def parts(self, system: System) -> Any:
         """The judges."""
