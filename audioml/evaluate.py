@@ -60,8 +60,9 @@ def outputs_of(predict: Callable[[Batch], Batch], plan: Plan, clips: Sequence[Cl
     port, found = plan.output.port, []
     worlds = {p: w for p, w in plan.worlds().items() if p not in plan.hints}
     single = _ITEM.get(type(plan.output.world), _cut)
-    # what depends on the target's shape: waves that are judged sample by sample
-    alike = [*plan.inputs, *([port] if plan.reference is not None else [])]
+    # waves judged sample by sample depend on the target's shape; symbols in a row are masked past their end, whatever their number
+    judged = [port] if plan.reference is not None and plan.output.world.family == "audio" else []
+    alike = [*(p for p in plan.inputs if p != plan.flow.prefix), *judged]
     with torch.no_grad():
         for some in groups(clips, alike, 8):
             batch = {p: to_device(s, device) for p, s in collate(some, worlds).items()}
