@@ -2,6 +2,7 @@
 
 A run's own record holds the test split.  Here the same metrics, intervals and trivial baseline are computed for all items of
 ``valid`` (or ``test``) and written to RUN/SPLIT.json, so that settings can be chosen without a look at the test split.
+``--likelihood`` leaves out whatever needs outputs to be drawn, which takes most of the time where symbols are.
 """
 
 from __future__ import annotations
@@ -9,19 +10,38 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a checkout that is not installed
 
 from audioml.cli import guarded
+from audioml.errors import RequestError
+from audioml.parts import Task
 from audioml.predict import load
 from audioml.records import write_text
 from audioml.runfolder import finished, request_of
 
 
-def judged(folder: Path, split: str) -> dict[str, Any]:
-    """Values of the run in `folder` on all items of `split`, beside the trivial baseline's."""
+def likelihoods(system: Any, clips: list[Any]) -> list[dict[str, Any]]:
+    """What the likelihood metric looks at, clip by clip, in place of outputs.  RequestError where the method states none."""
+    from audioml.evaluate import LIKELIHOOD, outputs_of
+    from audioml.kinds import Batch, Seq
+
+    plan = system.plan
+
+    def predict(batch: Batch) -> Batch:
+        nats = plan.method.likelihood(system, batch)
+        if nats is None:
+            raise RequestError(f"method '{plan.method.name}' states no likelihood: leave out --likelihood")
+        return {plan.output.port: batch[plan.output.port], LIKELIHOOD: Seq(*nats)}
+
+    return outputs_of(predict, plan, clips)
+
+
+def judged(folder: Path, split: str, likelihood: bool) -> dict[str, Any]:
+    """Values of the run in `folder` on all items of `split`, beside the trivial baseline's; of the `likelihood` alone if asked."""
     import torch
 
     from audioml.evaluate import system_outputs, trivial_scores
@@ -31,7 +51,11 @@ def judged(folder: Path, split: str) -> dict[str, Any]:
     task, prepared, system = run.plan.task, request.corpus.prepare(request.plan.task), load(run)
     clips = [prepared.clip(split, i) for i in range(prepared.size(split))]
     torch.manual_seed(request.seed)
-    scores = evaluate(task, clips, system_outputs(system, clips), worlds=run.plan.worlds())
+    judge, outputs = task, system_outputs
+    if likelihood:
+        judge = Task(**{**{f.name: getattr(task, f.name) for f in fields(Task)}, "metrics": ("likelihood",)})
+        outputs = likelihoods
+    scores = evaluate(judge, clips, outputs(system, clips), worlds=run.plan.worlds())
     floor = trivial_scores(task.baseline, run.plan, clips, prepared)
     return {
         "run": folder.name,
@@ -47,15 +71,17 @@ def main(arguments: list[str]) -> None:
     """One line per run, and RUN/SPLIT.json."""
     parser = argparse.ArgumentParser(prog="evaluate.py", description="Judge finished runs on a whole split.")
     parser.add_argument("runs", nargs="+", type=Path, help="runs' folders: outputs/runs/…")
+    parser.add_argument("--likelihood", action="store_true", help="only the likelihood of the true outputs: nothing is drawn")
     parser.add_argument("--split", choices=("valid", "test"), default="valid")
     args = parser.parse_args(arguments)
     for folder in args.runs:
-        found = judged(folder, args.split)
+        found = judged(folder, args.split, args.likelihood)
         write_text(folder / f"{args.split}.json", json.dumps(found, indent=1) + "\n")
-        value, floor = (found[group].get(found["primary"], {}) for group in ("values", "baselines"))
+        value, floor = (found[group].get(found["primary"], {"value": None}) for group in ("values", "baselines"))
         low, high = value.get("ci") or (float("nan"), float("nan"))
-        print(f"{folder.name}  {args.split}  {found['primary']} {value['value']:.4f} [{low:.4f}, {high:.4f}]  "
-              f"baseline {floor.get('value')}  n={found['items']}")  # fmt: skip
+        shown, other = (f"{v['value']:.4f}" if isinstance(v["value"], float) else "–" for v in (value, floor))
+        judged_as = f"{found['primary']} {shown} [{low:.4f}, {high:.4f}]  baseline {other}  n={found['items']}"
+        print(f"{folder.name}  {args.split}  {judged_as}")
 
 
 if __name__ == "__main__":

@@ -27,12 +27,17 @@ def test_a_run_on_its_validation_split(tmp_path: Path, capsys: pytest.CaptureFix
     asked += [f"outputs={tmp_path / 'outputs'}", "trainer=cpu", "trainer.progress=false", "trainer.threads=1"]
     record = execute(sweep.compose(asked))
     folder = tmp_path / "outputs" / "runs" / record.provenance["folder"]
+    script.main([str(folder), "--likelihood"])
+    only = json.loads((folder / "valid.json").read_text())["values"]
+    assert set(only) == {"likelihood/nats_per_symbol"}
     script.main([str(folder)])
     said = json.loads((folder / "valid.json").read_text())
     assert (said["split"], said["items"], said["primary"]) == ("valid", 3, "likelihood/nats_per_symbol")
     value, floor = (said[group][said["primary"]] for group in ("values", "baselines"))
     assert 0 < value["value"] < 2 * np.log(23)
     assert value["n"] == floor["n"] == 3
+    assert value == only[said["primary"]]
+    assert "quality/pitch_class_overlap" in said["values"]
     script.main([str(folder), "--split", "test"])
     test = json.loads((folder / "test.json").read_text())["values"][said["primary"]]["value"]
     assert test == pytest.approx(record.values[said["primary"]].value, rel=1e-6)
