@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from audioml.corpus import Clip, Prepared
 from audioml.data.clips import Clips
-from audioml.data.draw import rows_for
+from audioml.data.draw import decibels, rows_for
 from audioml.data.splits import SPLITS
 from audioml.kinds import Text, Wave
 from audioml.statistics import gather
@@ -23,11 +24,14 @@ _FIXED = 30_011
 class Spliced(Prepared):
     """Strings of `count` [low, high] clips of one speaker with noise between them.
 
-    Training strings are drawn from (seed, step): each clip begins one per epoch.  In valid and test the clips of a speaker
+    Training strings are drawn from (seed, step): each clip begins one per epoch; the random gain of data.gain_db is one per
+    string, as a speaker stands near or far, and the noise keeps its own level.  In valid and test the clips of a speaker
     are dealt once, in a fixed order: every clip is in one string.
     """
 
     def __init__(self, clips: Clips, count: Sequence[int]) -> None:
+        self.gain_db = clips.augment.gain_db
+        clips.augment = replace(clips.augment, gain_db=0.0)
         self.clips, self.low, self.high = clips, int(count[0]), int(count[1])
         self.wave = next(port for port, world in clips.worlds.items() if isinstance(world, Wave))
         self.texts = [port for port, world in clips.worlds.items() if isinstance(world, Text)]
@@ -57,6 +61,8 @@ class Spliced(Prepared):
         ]
         drawn = self.clips.draw(rng, np.concatenate(strings).astype(np.int64), None)
         x, n = drawn[self.wave]
+        if self.gain_db:
+            x = x * decibels(rng, -self.gain_db, self.gain_db, items).astype(np.float32).repeat(counts)[:, None, None]
         ends = np.cumsum(counts)
         joined = [self._joined(rng, list(x[e - k : e]), n[e - k : e]) for e, k in zip(ends, counts, strict=True)]
         valid = np.asarray([wave.shape[-1] for wave in joined], np.int64)

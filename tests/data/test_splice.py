@@ -69,6 +69,22 @@ def test_strings_depend_on_seed_and_step_alone(tmp_path: Path) -> None:
     assert one.fingerprint == two.fingerprint != made(tmp_path / "set", splice=None, speed=0.1).prepare(RECOGNISE).fingerprint
 
 
+def test_a_string_has_one_level_and_the_noise_its_own(tmp_path: Path) -> None:
+    varied = made(spoken(tmp_path / "set"), gain_db=12.0).prepare(RECOGNISE)
+    x, n = varied.train_batch(1, 16, None, 0)["audio"]
+    gains = []
+    for wave, count, text in zip(x[:, 0], n, varied.train_batch(1, 16, None, 0)["text"][0], strict=True):
+        loud = np.abs(wave[:count])
+        loud = loud[loud > 0.4 * loud.max() / len(WORDS)]  # the words, whose heights are 1 to 3
+        heights = sorted({0.1 * (WORDS.index(w) + 1) for w in text.split()})
+        found = np.unique(np.round(loud, 3))
+        gains.append(float(found.max() / max(heights)))
+        assert len(found) == len(heights), "one gain for all words of a string"
+        np.testing.assert_allclose(found / np.asarray(heights), gains[-1], rtol=0.05)
+    assert 0.24 < min(gains) < 0.7 < 1.4 < max(gains) < 4.0
+    assert np.abs(varied.clip("test", 0).ports["audio"]).max() <= 0.31, "no gain in evaluation"
+
+
 def test_every_clip_is_in_one_fixed_string(tmp_path: Path) -> None:
     prepared = made(spoken(tmp_path / "set"), splice=[2, 5]).prepare(RECOGNISE)
     for split in ("valid", "test"):
