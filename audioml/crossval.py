@@ -6,7 +6,6 @@ once, by the system that did not see its group; the interval is over items, not 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any
 
 from audioml.cli import prepare
 from audioml.errors import RequestError
-from audioml.records import Items, Record, Value, Values, write_text
+from audioml.provenance import signature
+from audioml.records import Items, Record, Value, Values
 from audioml.runfolder import run_signature
 from audioml.sweep import compose, done, run
 
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     pooled = pool(records)
     print("\n".join(report(records[0].primary, pooled)))
     if given.get("out"):
-        write_text(Path(given["out"]), json.dumps(as_dict(records[0], pooled), indent=1, ensure_ascii=False) + "\n")
+        as_record(records[0], pooled).write(Path(given["out"]))
         print(f"written: {given['out']}")
 
 
@@ -186,9 +186,11 @@ def _row(pooled: Pooled, i: int) -> str:
     return "  ".join(f"{k} {v:.2f}" if v is not None else f"{k} –" for k, v in known.items())
 
 
-def as_dict(first: Record, pooled: Pooled) -> dict[str, Any]:
-    """What `out=` holds: the pooled numbers, and each fold's run."""
-    tables = {n: {k: v.as_dict() for k, v in getattr(pooled, n).items()} for n in ("values", "baselines")}
-    kept = {"items": pooled.items, "baseline_items": pooled.baseline_items, "names": pooled.names, "folds": pooled.folds}
-    git = {k: v for k, v in first.provenance.items() if k in ("git", "versions", "host", "threads")}
-    return {"crossval": 1, "axes": first.axes, "primary": first.primary, **tables, **kept, "provenance": git}
+def as_record(first: Record, pooled: Pooled) -> Record:
+    """The pooled numbers as one record (`out=`); its provenance names each fold's run, split and training time."""
+    signed = signature(first.axes, {"folds": [fold["signature"] for fold in pooled.folds]})
+    kept = {k: v for k, v in first.provenance.items() if k in ("created", "git", "versions", "host", "cpu", "threads", "device")}
+    return Record(
+        signed, first.axes, pooled.values, pooled.baselines, items=pooled.items, baseline_items=pooled.baseline_items,
+        primary=first.primary, provenance={**kept, "folds": pooled.folds, "test_items": pooled.names},
+    )  # fmt: skip

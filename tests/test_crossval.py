@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -94,8 +93,8 @@ def test_all_folds_from_one_command(tmp_path: Path, capsys: pytest.CaptureFixtur
     main(job)
     said = capsys.readouterr().out
     assert "pooled over 2 folds, 12 items" in said
-    found = json.loads((tmp_path / "pooled.json").read_text())
-    assert sorted(found["names"]) == sorted(str(i) for i in range(12))
-    assert found["values"][found["primary"]]["n"] == 12
+    found = Record.read(tmp_path / "pooled.json")
+    assert sorted(found.provenance["test_items"]) == sorted(str(i) for i in range(12))
+    assert found.values[found.primary].n == 12
     main(job)
     assert capsys.readouterr().out.count("done before") == 2
