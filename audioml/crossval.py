@@ -6,7 +6,7 @@ once, by the system that did not see its group; the interval is over items, not 
 
 from __future__ import annotations
 
-import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from typing import Any
 
 from audioml.cli import prepare
 from audioml.errors import RequestError
-from audioml.records import Items, Record, Value, Values, write_text
+from audioml.provenance import signature
+from audioml.records import Items, Record, Value, Values
 from audioml.runfolder import run_signature
 from audioml.sweep import compose, done, run
 
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
     pooled = pool(records)
     print("\n".join(report(records[0].primary, pooled)))
     if given.get("out"):
-        write_text(Path(given["out"]), json.dumps(as_dict(records[0], pooled), indent=1, ensure_ascii=False) + "\n")
+        as_record(records[0], pooled).write(Path(given["out"]))
         print(f"written: {given['out']}")
 
 
@@ -101,10 +102,9 @@ def dealt(values: Sequence[str], folds: int | None, column: str) -> list[list[st
 
 
 def pool(records: Sequence[Record]) -> Pooled:
-    """Items of all folds, one after the other; a value is their mean, so measures that are no mean of items are left out."""
+    """Items of all folds, one after the other; a value is their mean, or, where it is no mean of items (WER), that of the folds."""
     names = [name for r in records for name in r.provenance.get("test_items", [])]
     items, floor = ({k: _joined(records, which, k) for k in _keys(records, which)} for which in ("items", "baseline_items"))
-    kinds = {k: v for r in records for k, v in r.values.items()}
     folds = [
         {
             "folder": r.provenance.get("folder", ""),
@@ -115,8 +115,21 @@ def pool(records: Sequence[Record]) -> Pooled:
         }
         for r in records
     ]
-    values, baselines = ({k: mean_of(x, kinds[k]) for k, x in each.items() if k in kinds} for each in (items, floor))
+    values = {k: value_of(k, x, [(r.values, r.items) for r in records]) for k, x in items.items()}
+    baselines = {k: value_of(k, x, [(r.baselines, r.baseline_items) for r in records]) for k, x in floor.items()}
     return Pooled(values, baselines, items, floor, names, folds)
+
+
+def value_of(key: str, numbers: Sequence[float | None], folds: Sequence[tuple[Values, Items]]) -> Value:
+    """One quantity over all folds, each given as its values and items."""
+    found = [(values[key], [x for x in items[key] if x is not None]) for values, items in folds if key in values]
+    kind = found[0][0] if found else Value(None)
+    known = [(float(v.value), v.n or 0, own) for v, own in found if isinstance(v.value, int | float) and own]
+    if all(math.isclose(value, sum(own) / len(own), rel_tol=1e-4, abs_tol=1e-6) for value, _, own in known):
+        return mean_of(numbers, kind)
+    n = sum(count for _, count, _ in known)
+    total = sum(value * count for value, count, _ in known)
+    return Value(total / n if n else None, kind.unit, kind.better, n=n, reason="mean over the folds: it is no mean of items")
 
 
 def _keys(records: Sequence[Record], which: str) -> list[str]:
@@ -186,9 +199,11 @@ def _row(pooled: Pooled, i: int) -> str:
     return "  ".join(f"{k} {v:.2f}" if v is not None else f"{k} –" for k, v in known.items())
 
 
-def as_dict(first: Record, pooled: Pooled) -> dict[str, Any]:
-    """What `out=` holds: the pooled numbers, and each fold's run."""
-    tables = {n: {k: v.as_dict() for k, v in getattr(pooled, n).items()} for n in ("values", "baselines")}
-    kept = {"items": pooled.items, "baseline_items": pooled.baseline_items, "names": pooled.names, "folds": pooled.folds}
-    git = {k: v for k, v in first.provenance.items() if k in ("git", "versions", "host", "threads")}
-    return {"crossval": 1, "axes": first.axes, "primary": first.primary, **tables, **kept, "provenance": git}
+def as_record(first: Record, pooled: Pooled) -> Record:
+    """The pooled numbers as one record (`out=`); its provenance names each fold's run, split and training time."""
+    signed = signature(first.axes, {"folds": [fold["signature"] for fold in pooled.folds]})
+    kept = {k: v for k, v in first.provenance.items() if k in ("created", "git", "versions", "host", "cpu", "threads", "device")}
+    return Record(
+        signed, first.axes, pooled.values, pooled.baselines, items=pooled.items, baseline_items=pooled.baseline_items,
+        primary=first.primary, provenance={**kept, "folds": pooled.folds, "test_items": pooled.names},
+    )  # fmt: skip

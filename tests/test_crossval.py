@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,8 @@ KEY = "quality/accuracy"
 
 
 def record(numbers: list[float | None], floor: list[float | None], names: list[str]) -> Record:
-    values = {KEY: Value(0.5, "", "high")}
+    known = [x for x in numbers if x is not None]
+    values = {KEY: Value(sum(known) / len(known), "", "high", len(known))}
     return Record(
         "abc", {"task": "classification"}, values=values, items={KEY: numbers}, baseline_items={KEY: floor}, primary=KEY,
         provenance={"test_items": names, "train_s": 3.0, "folder": "run"},
@@ -49,6 +49,15 @@ def test_a_quantity_that_a_fold_lacks_is_left_out() -> None:
     short = record([1.0], [0.0], ["z"])
     short.items = {}
     assert KEY not in pool([record([1.0], [0.0], ["x"]), short]).values
+
+
+def test_what_is_no_mean_of_items_is_meaned_over_the_folds() -> None:
+    one, two = record([0.0, 1.0], [0.0, 0.0], ["x", "y"]), record([0.5], [0.0], ["z"])
+    one.values[KEY] = Value(0.8, "", "high", 2)  # as a word error rate weighs items by their words
+    value = pool([one, two]).values[KEY]
+    assert value.value == pytest.approx((2 * 0.8 + 0.5) / 3)
+    assert value.ci is None
+    assert "no mean of items" in value.reason
 
 
 def test_any_text_names_a_fold(tmp_path: Path) -> None:
@@ -94,8 +103,8 @@ def test_all_folds_from_one_command(tmp_path: Path, capsys: pytest.CaptureFixtur
     main(job)
     said = capsys.readouterr().out
     assert "pooled over 2 folds, 12 items" in said
-    found = json.loads((tmp_path / "pooled.json").read_text())
-    assert sorted(found["names"]) == sorted(str(i) for i in range(12))
-    assert found["values"][found["primary"]]["n"] == 12
+    found = Record.read(tmp_path / "pooled.json")
+    assert sorted(found.provenance["test_items"]) == sorted(str(i) for i in range(12))
+    assert found.values[found.primary].n == 12
     main(job)
     assert capsys.readouterr().out.count("done before") == 2
