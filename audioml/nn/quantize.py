@@ -157,7 +157,11 @@ class ResidualVQ(nn.Module):
         self.gathered = Gathered(max(1, gather)) if self.dims or gather else None
 
     def forward(self, x: Tensor, n: Tensor | None = None, levels: int | None = None) -> Quantised:
-        """x [B, D, N] with `n` [B] valid steps, through the first `levels` books (None: all)."""
+        """x [B, D, N] with `n` [B] valid steps, through the first `levels` books (None: all); in full precision always."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self._quantised(x.float() if x.dtype in (torch.bfloat16, torch.float16) else x, n, levels)
+
+    def _quantised(self, x: Tensor, n: Tensor | None, levels: int | None) -> Quantised:
         valid = torch.ones(len(x), x.shape[-1], dtype=torch.bool, device=x.device)
         if n is not None:
             valid = torch.arange(x.shape[-1], device=x.device) < n.to(x.device)[:, None]

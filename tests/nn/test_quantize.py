@@ -261,6 +261,17 @@ def test_narrow_books_learn_less_by_heart() -> None:
     assert few_new < 0.7 * whole_new
 
 
+@pytest.mark.parametrize("dims", [None, 4])
+def test_books_learn_under_mixed_precision(dims: int | None) -> None:
+    net = ResidualVQ(16, 8, 3, decay=0.9, restart=0.05, dropout=0.0, dims=dims, gather=1).train()
+    layer = torch.nn.Conv1d(16, 16, 1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = net(layer(torch.randn(2, 16, 40)))
+    (found.x.sum() + found.commitment).backward()
+    assert found.x.dtype == torch.float32
+    assert layer.weight.grad.isfinite().all()
+
+
 def test_state_travels() -> None:
     a, b = ours(), ResidualVQ(8, 32, 4, decay=0.9, restart=0.0, dropout=0.0).eval()
     b.load_state_dict(a.state_dict())
