@@ -273,9 +273,9 @@ def load_weights(system: System, path: Path, signature: str | None) -> None:
         for port, side in system.plan.sides().items():
             if side.representation.fits:
                 side.representation.load_state(learnt[port])
-        if kept:
-            names = enumerate(Average.followed(system))
-            state |= {name: kept[f"average.average{i}"] for i, name in names}
         system.load_state_dict(state)
+        with torch.no_grad():
+            for i, own in enumerate(Average.followed(system).values() if kept else ()):
+                own.copy_(kept[f"average.average{i}"])
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path} belongs to another plan: {(str(error).splitlines() or [''])[-1].strip()}") from None
