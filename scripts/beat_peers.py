@@ -21,8 +21,9 @@ sys.path[:0] = [str(HERE.parent)]
 import numpy as np  # noqa: E402
 
 from audioml import shelf  # noqa: E402
+from audioml.cli import guarded  # noqa: E402
 from audioml.corpus import Clip  # noqa: E402
-from audioml.errors import AudiomlError, RequestError  # noqa: E402
+from audioml.errors import RequestError  # noqa: E402
 from audioml.metrics import evaluate, interval, paired  # noqa: E402
 
 HOP = 256  # samples, of the onset strength
@@ -144,8 +145,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except AudiomlError as error:
-        print(f"beat_peers: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+    sys.exit(guarded(lambda: main(sys.argv[1:]), "nothing was written"))

@@ -24,8 +24,9 @@ sys.path[:0] = [str(HERE.parent)]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from audioml.cli import guarded  # noqa: E402
 from audioml.corpus import Clip  # noqa: E402
-from audioml.errors import AudiomlError, RequestError  # noqa: E402
+from audioml.errors import RequestError  # noqa: E402
 from audioml.kinds import Batch, Label, Seq, Text, Wave  # noqa: E402
 from audioml.methods.trivial import PREDICTORS  # noqa: E402
 from audioml.metrics import Scores, evaluate  # noqa: E402
@@ -195,8 +196,4 @@ def shown(scores: Scores) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except AudiomlError as error:
-        print(f"judge: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+    sys.exit(guarded(lambda: main(sys.argv[1:]), "nothing was written"))
