@@ -1,8 +1,8 @@
 """python scripts/drum_peers.py FOLDER RECORD: separated drums beside librosa's median filters (HPSS, Fitzgerald 2010).
 
 FOLDER holds the multitracks that RECORD (of scripts/crossval.py, `out=`) was measured on, with a metadata.csv that has the columns
-file_name and drums_file_name.  Both are judged by SI-SDR improvement over the mixture on whole songs, with 95 % intervals over songs;
-the difference is paired.  Needs no GPU.
+file_name and drums_file_name.  Both are judged by SI-SDR improvement over the mixture on whole songs, with 95 % intervals over
+songs; the difference is paired.  Needs no GPU.
 """
 
 from __future__ import annotations
