@@ -151,7 +151,7 @@ def mean_of(numbers: Sequence[float | None], kind: Value) -> Value:
     kept = np.asarray([x for x in numbers if x is not None], np.float64)
     if not len(kept):
         return Value(None, kind.unit, kind.better, reason="no item has it")
-    share = bool(np.isin(kept, (0.0, 1.0)).all())
+    share = not kind.unit and bool(np.isin(kept, (0.0, 1.0)).all())  # an accuracy
     ci = interval(np.stack([kept, np.ones_like(kept)], 1), share=share)
     return Value(float(kept.mean()), kind.unit, kind.better, n=len(kept), ci=ci)
 
