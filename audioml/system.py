@@ -212,6 +212,7 @@ class System(nn.Module):
 class Stream:
     """Push blocks of any size, get what is ready; all pushed and flushed equals `forward` delayed by `delay` samples.
 
+    `block`: samples that it takes at once: as many frames as the network must see together (`grain`).
     For audio outputs the blocks are audio; for symbols they are the head's logits [B, V, k], frame by frame.
     """
 
@@ -226,7 +227,8 @@ class Stream:
             raise Misfit(f"a stream takes audio, and input '{self.port}' is {type(self.input.world).__name__}")
         self.audio = plan.reference is not None
         rep = self.input.representation
-        self.block = rep.block
+        self.hop = rep.block
+        self.block = rep.block * system.network.grain
         self.delay = plan.output.representation.delay if self.audio else 0
         self.tail = max(rep.overlap, self.delay)
         self.summed = system.sums
@@ -246,16 +248,18 @@ class Stream:
         self.pushed += x.shape[-1]
         if self.buffer is not None:
             x = torch.cat([self.buffer, x], -1)
-        whole = x.shape[-1] // self.block * self.block
+        return self._take(x, x.shape[-1] // self.block * self.block)
+
+    def _take(self, x: Tensor, whole: int) -> dict[str, Tensor]:
         self.buffer = x[..., whole:]
         return {self.output.port: self._steps(x[..., :whole])}
 
     def flush(self) -> dict[str, Tensor]:
-        """The rest, as if silence followed; the stream is finished after it."""
-        waiting = 0 if self.buffer is None else self.buffer.shape[-1]
-        like = self.silence
-        pad = self.tail + (-(waiting + self.tail)) % self.block
-        return self.push({self.port: like.new_zeros(*like.shape[:-1], pad)})
+        """The rest, as if silence followed, and no frame more than `forward` sees; the stream is finished after it."""
+        rest = self.silence if self.buffer is None else self.buffer
+        pad = self.tail + (-(rest.shape[-1] + self.tail)) % self.hop
+        x = torch.nn.functional.pad(rest, (0, pad))
+        return self._take(x, x.shape[-1])
 
     def _steps(self, x: Tensor) -> Tensor:
         system, plan = self.system, self.system.plan

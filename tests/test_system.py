@@ -93,6 +93,16 @@ def test_step_law_for_logits_stems_and_waveform(model: str) -> None:
         assert law_error(system("enhancement", "waveform", model, "regress", {"model": CAUSAL[model]}), [100, 31], 0.2) < 1e-5
 
 
+@pytest.mark.parametrize("blocks", [[256], [1, 1000, 7], [4000]], ids=str)
+def test_step_law_of_chunks(blocks: list[int]) -> None:
+    """A stream takes as many frames at once as see each other; the last chunk may be cut short."""
+    user = {"model": {"causal": True, "chunk": 3}}
+    net = system("enhancement", "stft", "transformer", "mask", user)
+    assert net.stream(1).block == 3 * net.plan.output.representation.block
+    assert law_error(net, blocks) < 1e-5
+    assert law_error(system("asr", "mel", "transformer", "ctc", {**user, "representation": {"normalize": "running"}}), blocks) < 1e-5
+
+
 @pytest.mark.parametrize(("representation", "method"), [("stft_mag", "mask"), ("stft", "regress"), ("waveform", "regress")])
 def test_level_clip_makes_a_system_follow_the_gain(representation: str, method: str) -> None:
     """Ten times louder in is ten times louder out; without it a network answers to the level."""

@@ -48,7 +48,7 @@ class Transformer(Network):
         if chunk < 1 or (chunk > 1 and not causal):
             raise RequestError(f"model.chunk={chunk} should be 1, or with model.causal=true a number of frames")
         self.width, self.causal, self.heads, self.positions = width, causal, heads, positions
-        self.grain = chunk  # frames that every step but the last must be given a multiple of
+        self.grain = chunk
         self.out = Frames(width, inp.rate)  # type: ignore[union-attr]
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(2 * layers + 1)])
         look = {"window": window, "causal": causal, "chunk": chunk, "positions": positions, "clip": clip}
@@ -97,9 +97,7 @@ class Transformer(Network):
         return self._run(h, n, None, memory)[0]
 
     def cannot_step(self) -> str:
-        """Steps when causal, frame by frame; `step` itself also takes whole chunks."""
-        if self.grain > 1:
-            return f"transformer with chunk={self.grain} emits that many frames at a time; chunk=1 streams"
+        """Steps when causal."""
         return "" if self.causal else "transformer with causal=false looks at later frames; causal=true streams"
 
     def step(self, h: Tensor, state: Any, memory: Seq | None = None) -> tuple[Tensor, Any]:

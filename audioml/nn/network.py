@@ -24,6 +24,7 @@ class Network(nn.Module):
     traffic: tuple[str, ...] = ("aligned",)
 
     width: int  # channels the embedding delivers
+    grain: int = 1  # frames that every step but the last must be given a multiple of
     fold: int = 1  # neighbouring bins of a Grid that the embedding joins into one
     out: Frames | Grid  # layout the head receives: Frames.dim, or Grid.channels and Grid.bins
 

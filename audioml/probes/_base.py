@@ -133,8 +133,14 @@ def voice_of(system: System, ear: Ear) -> Voice:
 
 
 def block_of(system: System) -> int:
-    """Samples that one step takes: the representations' least common block; 1 where they state none."""
+    """Samples that one step takes: the representations' least common block, as often as the network takes it at once (its grain);
+    1 where they state none."""
     plan = system.plan
     sides = [*plan.inputs.values(), plan.output]
     blocks = [getattr(getattr(side, "representation", None), "block", 1) for side in sides if side.world.family == "audio"]
-    return math.lcm(*(int(b) for b in blocks)) if blocks else 1
+    return (math.lcm(*(int(b) for b in blocks)) if blocks else 1) * grain_of(system)
+
+
+def grain_of(system: System) -> int:
+    """Frames that the network takes at once."""
+    return int(getattr(getattr(system, "network", None), "grain", 1))

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from audioml.probes._base import block_of, ear_of, hushed, voice_of
+from audioml.probes._base import block_of, ear_of, grain_of, hushed, voice_of
 from audioml.records import Value
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def measure(
     """Look-ahead and receptive field.  Raises UnmeasurableError for one answer per clip, or without audio input."""
     ear = ear_of(system)
     voice = voice_of(system, ear)
-    block = block_of(system) if voice.audio else 1
+    block = block_of(system) if voice.audio else grain_of(system)
     import torch
 
     from audioml.probes._reach import Window, future_of, span_of

@@ -1,7 +1,8 @@
 """Latency: how long after a sound its answer leaves, by construction and by the clock.
 
 latency/algorithmic_ms  look-ahead + block: the wait that no faster machine shortens.  The look-ahead is the measured one
-                        (context/lookahead_ms), the block is what one step of the stream takes
+                        (context/lookahead_ms), or the delay with which the streaming law held where that is less (what sees
+                        several frames at once waits for all of the next ones); the block is what one step of the stream takes
 latency/block_ms        the block that was timed: one step of the stream, several where a step is below 10 ms
 latency/block_p50_ms    time to process one such block, one thread of this machine's CPU: median …
 latency/block_p95_ms    … and 95th percentile
@@ -72,11 +73,17 @@ def _algorithmic(system: Any, ear: Ear, known: Mapping[str, Value]) -> Value:
         return not_measured(ahead.reason, *quantity)
     if ahead.reason.startswith("at least"):
         return not_measured(f"the look-ahead is {ahead.value:g} ms or more: {ahead.reason}", *quantity)
+    late = float(ahead.value)
     try:
-        block = system.stream(1).block
+        stream = system.stream(1)
+        block = stream.block
+        law = known.get("streaming/law_error")
+        if law is not None and law.value is not None and float(law.value) <= streaming.TOLERANCE:
+            # with this delay the stream was the whole clip: no more has to be waited for
+            late = min(late, 1000 * stream.delay / ear.rate)
     except Misfit:
         block = block_of(system)
-    return Value(float(ahead.value) + 1000 * block / ear.rate, *quantity, reason=ahead.reason)
+    return Value(late + 1000 * block / ear.rate, *quantity, reason=ahead.reason)
 
 
 def _blocks(system: Any, ear: Ear, known: Mapping[str, Value], most: float) -> dict[str, Value]:
