@@ -71,6 +71,13 @@ def chosen(levels: int, one: float, rates: Sequence[float] | None) -> list[int]:
     return sorted({k for k in (round(r / one) for r in rates) if 1 <= k <= levels})
 
 
+def label_of(folder: Path) -> str:
+    """What the chart calls a run: its name=, or its folder."""
+    from audioml.runfolder import request_of
+
+    return request_of(folder).name or folder.name
+
+
 def codec_points(
     folder: Path, waves: Sequence[np.ndarray], rates: Sequence[float] | None = None
 ) -> Iterator[tuple[str, float, list[np.ndarray]]]:
@@ -83,11 +90,11 @@ def codec_points(
     method: Any = coder.method
     if not hasattr(method, "codes"):
         raise RequestError(f"{folder} is no codec: its method '{method.name}' makes no codes")
-    books, pace = coder.system.extra, float(method.pace(coder.system))
+    books, pace, name = coder.system.extra, float(method.pace(coder.system)), label_of(folder)
     codes = [coder.encode(torch.from_numpy(w)[None]) for w in waves]
     for levels in chosen(books.levels, math.log2(books.size) * pace / 1000, rates):
         out = [coder.decode(c[:, :levels], w.shape[-1])[0].numpy() for c, w in zip(codes, waves, strict=True)]
-        yield f"codec {folder.name}", levels * math.log2(books.size) * pace / 1000, out
+        yield f"codec {name}", levels * math.log2(books.size) * pace / 1000, out
 
 
 def kmeans_points(
