@@ -95,11 +95,12 @@ def test_step_law_for_logits_stems_and_waveform(model: str) -> None:
 
 @pytest.mark.parametrize("blocks", [[256], [1, 1000, 7], [4000]], ids=str)
 def test_step_law_of_chunks(blocks: list[int]) -> None:
-    """A stream takes as many frames at once as see each other; the last chunk may be cut short."""
+    """A stream takes as many frames at once as see each other, or have one answer; the last of them may be cut short."""
     user = {"model": {"causal": True, "chunk": 3}}
-    net = system("enhancement", "stft", "transformer", "mask", user)
-    assert net.stream(1).block == 3 * net.plan.output.representation.block
-    assert law_error(net, blocks) < 1e-5
+    for model, own in (("transformer", user), ("autoencoder", {"model": {"strides": [3]}})):
+        net = system("enhancement", "stft", model, "mask", own)
+        assert net.stream(1).block == 3 * net.plan.output.representation.block
+        assert law_error(net, blocks) < 1e-5
     assert law_error(system("asr", "mel", "transformer", "ctc", {**user, "representation": {"normalize": "running"}}), blocks) < 1e-5
 
 

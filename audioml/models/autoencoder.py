@@ -88,7 +88,7 @@ class Autoencoder(Network):
 
     Each stage has `units` residual units (dilations 1, 3, 9 …), then a strided convolution; channels grow by `growth` up to
     `widest`.  Latent frame m stands for the block of frames [m·ratio, (m + 1)·ratio), so a causal one looks ahead only within
-    its block.  `ratio` frames make one answer: with `strides: []` it steps frame by frame.  `shortcut`: a linear way from each
+    its block.  `ratio` frames make one answer, so it steps by so many.  `shortcut`: a linear way from each
     block to its latent frame and back, beside the convolutions, which then begin silent.
     """
 
@@ -112,7 +112,7 @@ class Autoencoder(Network):
     ) -> None:
         super().__init__(inp, out)
         self.width, self.latent, self.causal = width, latent, causal
-        self.ratio = math.prod(strides)
+        self.ratio = self.grain = math.prod(strides)
         self.out = Frames(width, inp.rate)  # type: ignore[union-attr]
         channels = [min(max(widest, width), round(width * growth**i)) for i in range(len(strides) + 1)]
 
@@ -165,18 +165,15 @@ class Autoencoder(Network):
         return self.decode(self.encode(h, n), h.shape[-1])
 
     def cannot_step(self) -> str:
-        """Steps when causal and one frame is one answer."""
-        if not self.causal:
-            return "autoencoder with causal=false looks at later frames; causal=true streams"
-        if self.ratio > 1:
-            return f"autoencoder answers in blocks of {self.ratio} frames, not frame by frame; strides=[] streams"
-        return ""
+        """Steps when causal."""
+        return "" if self.causal else "autoencoder with causal=false looks at later frames; causal=true streams"
 
     def step(self, h: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The next k·ratio frames; the state holds each layer's past inputs."""
+        """The next k·ratio frames (the last block may be cut short); the state holds each layer's past inputs."""
         down, up = state or (None, None)
+        frames, h = h.shape[-1], whole_blocks(h, self.ratio)
         z, down = self.down.step(h, down)
         z = z if self.linear is None else z + self.linear.down(h)
         y, up = self.up.step(z, up)
         y = y if self.linear is None else y + self.linear.up(z)
-        return y, (down, up)
+        return y[..., :frames], (down, up)
