@@ -202,7 +202,7 @@ def test_one_batch_can_be_learnt_by_heart(task: str, representation: str, method
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-        last = float(total)
+        last = float(total.detach())
         first = last if first is None else first
         if last < 0.05 * first:
             return
