@@ -171,7 +171,6 @@ class _Run:
         """Fit with checkpoints, then take the best weights."""
         import torch
 
-        from audioml.datamodule import DataModule
         from audioml.history import History
         from audioml.lit import Lit, Meter, checkpoints, load_weights
 
@@ -184,16 +183,6 @@ class _Run:
         if self.resumed and last.exists():
             load_weights(self.net, last, self.sign)  # refuses code and other plans before Lightning reads the rest
             done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"]) // turns
-        task = self.request.plan.task
-        whole = task.whole_clips
-        data = DataModule(
-            self.prepared,
-            self.request.plan.worlds(),
-            batch_size=preset["batch"],
-            seconds=None if whole else max(preset["seconds"], task.seconds or 0.0),
-            steps_per_epoch=stretch,
-            seed=self.request.seed,
-        )
         lit = Lit(
             self.net,
             fit=self.fit,
@@ -211,8 +200,9 @@ class _Run:
             folder=self.folder,
             manual=turns > 1,
         )
+        begun = time.process_time()
         try:
-            trainer.fit(lit, datamodule=data, ckpt_path=str(last) if done else None, weights_only=True)
+            trainer.fit(lit, datamodule=self.batches(stretch), ckpt_path=str(last) if done else None, weights_only=True)
         finally:
             os.environ.pop(SHARED_FOLDER, None)
             meter.close()
@@ -224,11 +214,26 @@ class _Run:
             "steps": steps,
             "examples_seen": steps * preset["batch"] * trainer.world_size,
             "train_s": round(meter.seconds, 2),
+            "train_cpu_s": round(time.process_time() - begun, 2),  # of this process: what a busy machine does not stretch
             "device": str(trainer.strategy.root_device),
             "threads": torch.get_num_threads(),
         }
         best = self.folder / "checkpoints" / "best.ckpt"
         load_weights(self.net, best if best.exists() and method.keeps == "best" else last, self.sign)
+
+    def batches(self, stretch: int) -> Any:
+        """The data as Lightning reads it, `stretch` steps between validations."""
+        from audioml.datamodule import DataModule
+
+        preset, task = self.preset, self.request.plan.task
+        return DataModule(
+            self.prepared,
+            self.request.plan.worlds(),
+            batch_size=preset["batch"],
+            seconds=None if task.whole_clips else max(preset["seconds"], task.seconds or 0.0),
+            steps_per_epoch=stretch,
+            seed=self.request.seed,
+        )
 
     def judge(self) -> None:
         """The test split through the system, beside the floor and the ceiling; examples to look at and hear."""
