@@ -10,6 +10,7 @@ from audioml.adapters import HEAD, HeadPooled
 from audioml.draft import Draft, generic_worlds
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Frames, Seq, Tokens
+from audioml.lit import Lit
 from audioml.system import System
 
 CAUSAL = {
@@ -271,3 +272,14 @@ def test_mixup_lays_recordings_over_each_other_in_training_only() -> None:
     assert torch.allclose(method.loss(net, batch)["cross_entropy"], torch.nn.functional.cross_entropy(logits, batch["label"].x))
     with pytest.raises(RequestError, match="method.mixup=-1.0 should be 0"):
         system("classification", "logmel", "cnn1d", "classify", {"method": {"mixup": -1}})
+
+
+def test_an_average_of_the_weights_is_refused_where_it_makes_no_sense() -> None:
+    with pytest.raises(RequestError, match="trainer.average=1.5 should be null or between 0 and 1"):
+        shelf.make("trainer", "cpu", {"average": 1.5})
+    fit = shelf.make("trainer", "cpu", {"average": 0.9})
+    how = {"fit": fit, "learning_rate": 1e-3, "steps": 2, "seed": 0, "signature": "x"}
+    with pytest.raises(RequestError, match="method 'diffusion' keeps an average of the weights already"):
+        Lit(system("enhancement", "stft", "cnn1d", "diffusion"), **how)
+    lit = Lit(system("enhancement", "stft", "cnn1d", "mask"), **how)
+    assert any(name.startswith("average.") for name in lit.state_dict())
