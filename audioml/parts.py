@@ -241,6 +241,7 @@ class Method:
     """
 
     trains: bool = True
+    shapes: bool = False  # `shape` turns what is emitted into frames of an audio output, frame by frame
     mixes: bool = False  # the emission acts on the encoded input
     levels: bool = False  # the emission is a signal, so it returns to the input's level
     streams: bool = False  # output frame n depends on emitted frame n only

@@ -201,7 +201,7 @@ class System(nn.Module):
     # ---- streaming -----------------------------------------------------------------------------------------------------
     def stream(self, batch: int = 1) -> Stream:
         """A running instance.  Raises Misfit naming what keeps the system from streaming."""
-        if not self.plan.method.streams:
+        if not self.plan.method.streams or (self.plan.reference is not None and not self.plan.method.shapes):
             raise Misfit(f"method '{self.plan.method.name}' does not work frame by frame")
         reason = self.network.cannot_step()
         if reason:

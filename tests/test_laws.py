@@ -68,3 +68,13 @@ def test_a_stream_that_lies_is_found() -> None:
     system.network.step = lambda h, state, **k: honest(h, None)  # forgets
     with pytest.raises(laws.LawError, match="the stream differs from the whole"):
         laws.streams(system)
+
+
+@pytest.mark.parametrize("task", ["separation", "enhancement"])
+def test_codes_decided_frame_by_frame_are_no_stream_of_audio(task: str) -> None:
+    """Their rendering wants nothing of the input, and a stream would encode it with the output's code books."""
+    laws.check(a_plan(task, "vq", "cnn1d", "framewise"))
+
+
+def test_a_synthesiser_judged_by_a_gan_keeps_the_laws() -> None:
+    laws.check(a_plan("enhancement", "harmonic", "cnn1d", "gan"))

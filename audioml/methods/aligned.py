@@ -24,7 +24,7 @@ class Aligned(Method):
     absolute difference in the output's space, which alone is taken where rendering passes no useful gradient on (`teaches`).
     """
 
-    streams = True
+    streams = shapes = True
 
     def __init__(self, *, losses: dict[str, float], blind: dict[str, float], space: float) -> None:
         for setting, given in (("losses", losses), ("blind", blind)):
@@ -75,7 +75,7 @@ class Aligned(Method):
         """The aligned input in the output's space (None where `shape` does not look at it) and what decoding needs of it."""
         rep = system.plan.output.representation
         wave, world = system.beside(inputs)
-        if self.mixes:
+        if self.mixes and not rep.listens:  # settings of a synthesiser are heard through another representation
             mixture, side = rep.encode(wave, world)
             return mixture.x, side
         return None, rep.lend(wave, world) if rep.borrows else (wave.x.shape[-1], wave.n)

@@ -82,7 +82,8 @@ class Gan(Regress):
 
     def shape(self, system: System, emission: Any, mixture: Any) -> Any:
         """What changes, and the encoded input that it changes."""
-        return emission + mixture if self.mixes and mixture.shape == emission.shape else emission
+        same = self.mixes and mixture is not None and mixture.shape == emission.shape
+        return emission + mixture if same else emission
 
     def parts(self, system: System) -> Any:
         """The judges."""
