@@ -56,7 +56,10 @@ def describe(group: str, name: str) -> str:
 def _file(group: str, name: str) -> dict[str, Any]:
     require(group, name)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load((conf_dir() / group / f"{name}.yaml").read_text("utf-8"), Loader=loader) or {}
+    keys = yaml.load((conf_dir() / group / f"{name}.yaml").read_text("utf-8"), Loader=loader) or {}
+    for base in reversed(keys.pop("defaults", [])):  # Hydra's own way to say that a file changes another one of its group
+        keys = keys if base == "_self_" else merged(load(group, base), keys)
+    return keys
 
 
 def load(group: str, name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audioml import shelf
 from audioml.kinds import Curve, Label, Notes, Stems, Text, Wave
 from tests.data.sound_folders import CLASSIFY, ENHANCE, RECOGNISE, SEPARATE, corpus, noise, real_set, task, write
 
@@ -124,3 +125,22 @@ def test_real_leave_one_speaker_out(real_cache: str) -> None:
     prepared = data.prepare(CLASSIFY)
     assert {prepared.clip("test", i).name.split("_")[1] for i in range(0, 500, 50)} == {"theo"}
     assert prepared.report["rows"] == {"train": 1800, "valid": 200, "test": 500}
+
+
+def test_a_named_set_says_only_what_differs_from_its_base() -> None:
+    """Through Hydra's own defaults list, so that a new setting of data=folder is in every set at once."""
+    import yaml
+
+    named = 0
+    for name in shelf.names("data"):
+        said = yaml.safe_load((shelf.conf_dir() / "data" / f"{name}.yaml").read_text("utf-8"))
+        base, *rest = [b for b in said.pop("defaults", []) if b != "_self_"] or [None]
+        if base is None:
+            continue
+        named += 1
+        assert not rest
+        usual, whole = shelf.load("data", base), shelf.load("data", name)
+        assert set(whole) == set(usual), name
+        assert all(key in usual and value != usual[key] for key, value in said.items()), name
+        assert {k: whole[k] for k in said} == said
+    assert named > 10
