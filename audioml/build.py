@@ -62,6 +62,8 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     if not isinstance(cfg["seed"], int) or cfg["seed"] < 0:
         raise RequestError(f"seed={cfg['seed']} should be a whole number, zero or more")
     task: Task = shelf.make("task", names["task"], user["task"], preset)
+    if preset_keys["batch"] == shelf.load("preset", preset)["batch"]:  # what the user says is not overruled
+        preset_keys["batch"] = max(preset_keys["batch"], task.batch or 0)
     ports = check_ports(cfg.get("ports") or {}, task)
     corpus: Corpus = shelf.make("data", names["data"], user["data"], preset)
     draft = Draft(task, {}, user, ports, preset)

@@ -37,6 +37,7 @@ class Task:
     `derived`            {port: port it is computed from} for ports that no recording holds; see `derive`.
     `seconds`            the shortest training crop that makes sense, whatever the preset says (conf/task/NAME.yaml says it).
     `via`                what the flow must need, e.g. "bottleneck": without it the task would be solved by copying.
+    `batch`              the fewest items of a training step that make sense, unless the user says otherwise (conf/task/NAME.yaml).
     `unordered`          True where the output's stems have no names, so that any order of them is right.
     `material`           which embedded sets serve the task (conf/task/NAME.yaml says it; data=embedded reads it).
     """
@@ -57,6 +58,7 @@ class Task:
     via: str | None = None
     seconds: float | None = None
     unordered: bool = False
+    batch: int | None = None
 
     def derive(self, port: str, x: Any, world: World, rng: Any) -> Any:
         """Numpy array of a derived port, one item: `x` [C, T] is the item's array of the port it comes from, whose world is
@@ -74,7 +76,7 @@ def replace_task(task: Task) -> Task:
     outs = {p: w for p, w in task.outputs.items() if p not in task.derived}
     return Task(
         task.name, keep, outs, task.metrics, task.primary, task.prefers, task.baseline, task.ceiling, task.models, task.whole_clips,
-        task.hints, {}, task.material, task.via, task.seconds, task.unordered,
+        task.hints, {}, task.material, task.via, task.seconds, task.unordered, task.batch,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from audioml.errors import RequestError, did_you_mean
 
 GROUPS = ("task", "representation", "model", "method", "data", "preset", "trainer", "logger")
 # keys of a part's file that speak to the builder, not to the part; any part may list its sizes per preset
-RESERVED = ("_target_", "sizes", "methods", "representations", "learning_rate", "row", "material", "ports", "seconds")
+RESERVED = ("_target_", "sizes", "methods", "representations", "learning_rate", "row", "material", "ports", "seconds", "batch")
 
 
 def conf_dir() -> Path:
@@ -155,6 +155,6 @@ def make(group: str, name: str, user: Mapping[str, Any] | None = None, preset: s
     if group in ("representation", "method"):
         part._name = name
     if group == "task":
-        for fact in ("material", "seconds"):  # a frozen value; its file says what it learns from, and in how long pieces
+        for fact in ("material", "seconds", "batch"):  # a frozen value; its file says what it learns from, in which pieces
             object.__setattr__(part, fact, reserved.get(fact))
     return part

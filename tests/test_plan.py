@@ -129,3 +129,11 @@ def test_the_matrix_has_every_part() -> None:
     assert len(legal) > 100
     for axis in ("task", "model", "method"):
         assert {p[axis] for p in legal} == set(shelf.parts(axis))
+
+
+def test_a_task_may_ask_for_more_items_than_the_preset_unless_the_user_does_not() -> None:
+    from audioml.sweep import compose
+
+    assert compose(["task=symbolic", "preset=quick"]).settings["preset"]["batch"] == 16
+    assert compose(["task=symbolic", "preset=quick", "preset.batch=2"]).settings["preset"]["batch"] == 2
+    assert compose(["task=enhancement", "preset=quick"]).settings["preset"]["batch"] == 4
