@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from audioml.errors import RequestError, RunError
 from audioml.records import Record
 from audioml.run import execute
 from audioml.runfolder import finished, read_config, request_of, run_signature
+from audioml.sweep import compose
 from tests.conftest import tiny_args
 
 
@@ -222,3 +224,26 @@ def test_skipped_files_are_named_in_the_record(tiny: Path, tmp_path: Path) -> No
     (place / "noisy" / "02.wav").write_bytes(b"RIFF")
     record, _ = run(place, tmp_path, "model=fcn", "data.max_bad=0.5")
     assert [Path(s["file"]).name for s in record.provenance["data_report"]["skipped"]] == ["02.wav"]
+
+
+def test_a_run_is_named_by_what_shapes_its_weights() -> None:
+    base = ["task=enhancement", "model=fcn", "preset=quick"]
+
+    def sign(*more: str) -> str:
+        return run_signature(compose([*base, *more]))
+
+    for same in (["trainer=cpu", "trainer.threads=1"], ["trainer=ddp"], ["trainer.progress=false"], ["data.cache=/elsewhere"]):
+        assert sign(*same) == sign(), same
+    for other in ("trainer.average=0.9", "trainer.weight_decay=0", "data.equalize=3", "model.width=32", "seed=1"):
+        assert sign(other) != sign(), other
+
+
+def test_a_setting_that_is_off_leaves_earlier_runs_what_they_were() -> None:
+    """What a part learns to do later, off as its file has it, is as if it had never been; switched otherwise it is signed."""
+    request = compose(["task=symbolic", "preset=quick"])
+    before = run_signature(request)
+    assert request.settings["method"]["period"] is None
+    assert request.settings["method"]["smoothing"] == 0
+    fewer = {k: v for k, v in request.settings["method"].items() if k not in ("period", "smoothing")}
+    assert run_signature(replace(request, settings={**request.settings, "method": fewer})) == before
+    assert run_signature(compose(["task=symbolic", "preset=quick", "method.period=0"])) != before

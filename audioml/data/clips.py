@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from audioml.corpus import Clip, Prepared
+from audioml.data.augment import Augment
 from audioml.data.crop import View, cut, padded, parted, transposed, whole
 from audioml.data.draw import (
     Window,
@@ -27,35 +27,11 @@ from audioml.data.ports import Binding
 from audioml.data.rows import Rows
 from audioml.data.tape import Tape
 from audioml.errors import RequestError
-from audioml.kinds import Curve, Label, Notes, Stems, Tags, Text, World
+from audioml.kinds import Label, Notes, Stems, Tags, Text, World
 from audioml.statistics import gather
 
 SCORE = 19.2  # s of a training window of a score, where data.window says nothing: eight bars of four at 100 beats a minute
 BAR = 16  # steps of a score's grid by which its windows move, so that a place in the bar is the same in all of them
-
-
-@dataclass(frozen=True)
-class Augment:
-    """What training crops undergo.
-
-    `gain_db` ± range of a random gain; `speed` ± range of a random resampling (pitch moves too); `remix` share of
-    items put together anew from parts of different rows; `snr` [low, high] dB at which remixed noise is added;
-    `equalize` ± range in dB of a random smooth equaliser, another for every part of a mixture.
-    `trim` dB below its loudest moment at which a recording begins and ends (null: as it is).
-    `window` s of every training item, where the run's own length is not to be taken; `prompt` the share of a score that is
-    given as its beginning, or [low, high] drawn for each training item (evaluation takes low).
-    `transpose` ± semitones by which the notes of a training item are moved, all its ports alike, as far as they stay in range.
-    """
-
-    gain_db: float
-    speed: float
-    remix: float
-    snr: Sequence[float]
-    trim: float | None = None
-    window: float | None = None
-    prompt: float | Sequence[float] = 0.0
-    transpose: int = 0
-    equalize: float = 0.0
 
 
 class Clips(Prepared):
@@ -85,11 +61,7 @@ class Clips(Prepared):
         self._remix = remix if self._only_audio else None
         if noises and self._remix != self._remix_pair:
             raise RequestError("data.noises serves tasks between two recordings, one with noise and one without (enhancement)")
-        if augment.speed and any(isinstance(world, Notes | Curve) for world in worlds.values()):
-            raise RequestError("data.speed changes the pitch, which these data state (notes or curves): set data.speed=0")
-        notes = any(isinstance(world, Notes) for world in worlds.values())
-        if augment.transpose and (not notes or binding.audio or any(isinstance(world, Curve) for world in worlds.values())):
-            raise RequestError("data.transpose moves the notes of scores, and no sound or curve beside them: set data.transpose=0")
+        augment.check(worlds, sound=bool(binding.audio))
         self.statistics = self._statistics()
         self.fingerprint = self._fingerprint()
 

@@ -85,7 +85,8 @@ class Folder(Corpus):
 
     def prepare(self, task: Task) -> Prepared:
         """Decode into the cache (once) and split."""
-        from audioml.data.preparing import Augment, prepare_clips
+        from audioml.data.augment import Augment
+        from audioml.data.preparing import prepare_clips
 
         table, binding = self._bound(task)
         held = self._worlds(table, binding)

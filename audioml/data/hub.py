@@ -65,31 +65,11 @@ class Hub(Folder):
         max_bad: float,
     ) -> None:
         super().__init__(
-            path=name,
-            rate=rate,
-            channels=channels,
-            cache=cache,
-            columns=columns,
-            name_pattern=name_pattern,
-            only=only,
-            split_column=split_column,
-            fold_column=fold_column,
-            test_fold=test_fold,
-            valid_fold=valid_fold,
-            text=text,
-            window=window,
-            prompt=prompt,
-            splice=splice,
-            trim=trim,
-            gain_db=gain_db,
-            speed=speed,
-            transpose=transpose,
-            remix=remix,
-            snr=snr,
-            noises=noises,
-            equalize=equalize,
-            max_bad=max_bad,
-        )
+            path=name, rate=rate, channels=channels, cache=cache, columns=columns, name_pattern=name_pattern, only=only,
+            split_column=split_column, fold_column=fold_column, test_fold=test_fold, valid_fold=valid_fold, text=text,
+            window=window, prompt=prompt, splice=splice, trim=trim, gain_db=gain_db, speed=speed, transpose=transpose, remix=remix,
+            snr=snr, noises=noises, equalize=equalize, max_bad=max_bad,
+        )  # fmt: skip
         self.config, self.revision, self.streaming, self.items = config, revision, streaming, items
         self.splits = dict(splits)
         self._table: Table | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from audioml.data.augment import Augment
 from audioml.data.cache import open_tape, too_many_bad
-from audioml.data.clips import Augment, Clips
+from audioml.data.clips import Clips
 from audioml.data.marked import fitted, mark
 from audioml.data.noises import read_noises
 from audioml.data.ports import Binding

@@ -61,8 +61,7 @@ class Vq(Inner):
         """The code books.  A network that can begins as the identity (`pass_on`), so that books start from vectors that mean
         something.  Raises RequestError when not even one book fits into `kbps`."""
         books = self.books
-        if hasattr(system.network, "pass_on"):
-            system.network.pass_on(system.embed, system.head)
+        system.network.pass_on(system.embed, system.head)
         if self.kbps is not None:
             one = math.log2(self.size) * float(self.pace(system)) / 1000
             books = int(self.kbps / one + 1e-9)

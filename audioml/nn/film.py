@@ -18,7 +18,7 @@ NORMS = (*LAST, FrameNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 class Film(nn.Module):
     """Feature-wise linear modulation (Perez et al. 2018) of all norms in `network` by a condition [B, width]; it starts as none.
 
-    What a network adds at its first layer only, its norms can forget: a U-Net's captions went unheard.
+    What a network adds at its first layer only, its norms can take away again.
     """
 
     def __init__(self, network: nn.Module, width: int) -> None:

@@ -35,6 +35,9 @@ class Network(nn.Module):
         """h [B, width, N] or [B, width, F, N]; `n` [B] valid frames where a batch is padded."""
         raise NotImplementedError
 
+    def pass_on(self, embed: nn.Module, head: nn.Module) -> None:
+        """Begin as the identity between this embedding and this head, where the network knows how (else as it is)."""
+
     def cannot_step(self) -> str:
         """Why the network, with these settings, cannot run frame by frame; empty when it can."""
         return "it defines no step"
