@@ -142,6 +142,12 @@ def choose(draft: Draft, names: Mapping[str, str], row: Row | None) -> tuple[Dra
     refused: list[tuple[dict[str, str], Misfit]] = []
     (port,) = draft.task.outputs
     outputs = row.output if row and port not in draft.ports and names["representation"] == "auto" else ()
+    world = draft.task.outputs[port]
+    if outputs and not any(isinstance(world, shelf.make("representation", name).carries) for name in outputs):
+        raise Misfit(
+            f"task={names['task']} model={names['model']} do not fit: this row speaks through "
+            f"{' or '.join(outputs)}, and the output '{port}' of task '{draft.task.name}' is {type(world).__name__}"
+        )
     suits = shelf.load("task", names["task"]).get("representations", ()) if names["task"] in shelf.names("task") else ()
     outputs = sorted(outputs, key=lambda name: name not in suits)  # what suits the task goes before what the row likes best
     tried = [replace(draft, ports={**draft.ports, port: name}) for name in outputs] or [draft]

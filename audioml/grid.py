@@ -11,11 +11,10 @@ from typing import Any
 
 import yaml
 
-from audioml import shelf
 from audioml.errors import Misfit
 from audioml.records import Record, write_text
 from audioml.runfolder import run_signature
-from audioml.sweep import COMMITTED, compose, done
+from audioml.sweep import compose, define, done
 from audioml.table.paired import BEATS, EVEN, UNTESTED, WORSE, Delta, paired_delta
 
 MARKS = {BEATS: "✓", EVEN: "≈", WORSE: "✗", UNTESTED: "?"}
@@ -57,28 +56,29 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("overrides", nargs="*", help="as given to scripts/sweep.py sweep=grid")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where the runs are (outputs)")
     parser.add_argument("--out", type=Path, default=Path("docs/grid.md"))
-    parser.add_argument("--publish", action="store_true", help=f"copy the records, slim, to {COMMITTED}/grid")
+    parser.add_argument("--publish", action="store_true", help="copy the records, slim, to where the sweep publishes them")
     asked = parser.parse_args(arguments)
-    axes = {k: [str(v) for v in values] for k, values in shelf.load("sweep", "grid").items()}
+    axes, published = define("grid")
+    assert published is not None
     fixed = [f"preset={axes['preset'][0]}", f"seed={axes['seed'][0]}", *asked.overrides]
-    cells = [cell(task, row, fixed, asked.outputs) for task in axes["task"] for row in axes["model"]]
+    cells = [cell(task, row, fixed, asked.outputs, published) for task in axes["task"] for row in axes["model"]]
     if asked.publish:
         for each in cells:
             if each.record is not None and each.record.status == "done":
-                slim(each.record).write(COMMITTED / "grid" / f"{each.task}_{each.row}_{each.record.signature}.json")
+                slim(each.record).write(published / f"{each.task}_{each.row}_{each.record.signature}.json")
     notes = yaml.safe_load(NOTES.read_text("utf-8")) if NOTES.is_file() else {}
     write_text(asked.out, page(cells, notes, shlex.join(["python", "scripts/grid.py", *arguments])))
     print(summary(cells))
 
 
-def cell(task: str, row: str, fixed: Sequence[str], outputs: Path) -> Cell:
+def cell(task: str, row: str, fixed: Sequence[str], outputs: Path, published: Path) -> Cell:
     """The record of one cell, if there is one."""
     try:
         request = compose([f"task={task}", f"model={row}", *fixed])
     except Misfit as misfit:
         reason = str(misfit).splitlines()[0].partition("do not fit: ")[2]
         return Cell(task, row, legal=False, why=reason)
-    record = done(run_signature(request), outputs)
+    record = done(run_signature(request), outputs, published)
     if record is None:
         return Cell(task, row)
     primary = record.values.get(record.primary)

@@ -1,7 +1,8 @@
 """Sweeps: the product of the axes in conf/sweep/NAME.yaml, one run after the other in one process, skipping what is done.
 
-A run is done when a record of the same signature says so, in the outputs or among the committed records; a failed or
-interrupted one is run again.  A run that fails or does not fit is told and does not stop the others.
+A run is done when a record of the same signature says so, in the outputs or in the folder of published records that
+the sweep itself names (``published: grid``: its page is made from both); a failed or interrupted one is run again.
+A run that fails or does not fit is told and does not stop the others.
 Several processes may work on one sweep: each takes what no other is at.
 """
 
@@ -20,17 +21,13 @@ from audioml.errors import AudiomlError, Misfit, RequestError, did_you_mean
 from audioml.records import Record
 from audioml.runfolder import run_signature
 
-COMMITTED = Path("docs/results/records")
+PUBLISHED = Path("docs/results/records")
 
 
 def main(arguments: list[str]) -> None:
     """``sweep=NAME [axis=A,B …] [axis.setting=VALUE …]``: the sweep's axes, of which the arguments replace or add to some."""
     given = dict(a.partition("=")[::2] for a in arguments)
-    name = given.pop("sweep", None)
-    if name is None or name not in shelf.names("sweep"):
-        near = did_you_mean(name or "", shelf.names("sweep"))
-        raise RequestError(f"sweep={name or ''} does not exist{near or ';'} sweeps: {', '.join(shelf.names('sweep'))}")
-    axes = {k: [str(v) for v in values] for k, values in shelf.load("sweep", name).items()}
+    axes, published = define(given.pop("sweep", ""))
     for key, value in given.items():
         prepare(f"{key}={value}", multirun=True)
         axes[key] = value.split(",") if key in (*shelf.GROUPS, "seed") else [value]
@@ -40,7 +37,7 @@ def main(arguments: list[str]) -> None:
         left = f", about {(time.time() - begin) / (count - 1) * (len(jobs) - count + 1) / 60:.0f} min left" if count > 1 else ""
         print(f"[{count}/{len(jobs)}{left}] {' '.join(job)}", flush=True)
         try:
-            print(f"    {run(job)}", flush=True)
+            print(f"    {run(job, published)}", flush=True)
         except Misfit as misfit:
             print(f"    does not fit: {str(misfit).splitlines()[0]}", flush=True)
         except AudiomlError as error:
@@ -50,7 +47,17 @@ def main(arguments: list[str]) -> None:
         raise AudiomlError(f"{failed} of {len(jobs)} runs failed; each said why above")
 
 
-def run(job: list[str]) -> str:
+def define(name: str) -> tuple[dict[str, list[str]], Path | None]:
+    """The axes of conf/sweep/NAME.yaml, and the folder of published records that count for it."""
+    if name not in shelf.names("sweep"):
+        near = did_you_mean(name, shelf.names("sweep"))
+        raise RequestError(f"sweep={name} does not exist{near or ';'} sweeps: {', '.join(shelf.names('sweep'))}")
+    definition = shelf.load("sweep", name)
+    published = definition.pop("published", None)
+    return {k: [str(v) for v in values] for k, values in definition.items()}, PUBLISHED / published if published else None
+
+
+def run(job: list[str], published: Path | None = None) -> str:
     """Compose, resolve, and run unless it is done; a line that says what came of it."""
     from filelock import FileLock, Timeout
 
@@ -61,7 +68,7 @@ def run(job: list[str]) -> str:
     (outputs / "runs").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(outputs / "runs" / f".{sign}.lock", timeout=0):
-            known = done(sign, outputs)
+            known = done(sign, outputs, published)
             return f"done before: {summary(known)}" if known is not None else summary(execute(request))
     except Timeout:
         return "another process is at it"
@@ -86,9 +93,9 @@ def compose(job: list[str]) -> Request:
     return resolve(plain, plain["hydra"]["runtime"]["choices"])
 
 
-def done(sign: str, outputs: Path) -> Record | None:
-    """A finished record of that signature, local or committed."""
-    for path in candidates(sign, outputs):
+def done(sign: str, outputs: Path, published: Path | None = None) -> Record | None:
+    """A finished record of that signature, in the outputs or among the published ones."""
+    for path in candidates(sign, outputs, published):
         try:
             record = Record.read(path)
         except AudiomlError:
@@ -98,7 +105,7 @@ def done(sign: str, outputs: Path) -> Record | None:
     return None
 
 
-def candidates(sign: str, outputs: Path) -> Iterator[Path]:
+def candidates(sign: str, outputs: Path, published: Path | None = None) -> Iterator[Path]:
     """Where a record of that signature may lie."""
     yield from sorted((outputs / "runs").glob(f"*{sign}*/record.json"), reverse=True)
-    yield from sorted(COMMITTED.rglob(f"*{sign}*.json"))
+    yield from sorted(published.rglob(f"*{sign}*.json")) if published is not None else ()

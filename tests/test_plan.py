@@ -137,3 +137,11 @@ def test_a_task_may_ask_for_more_items_than_the_preset_unless_the_user_does_not(
     assert compose(["task=symbolic", "preset=quick"]).settings["preset"]["batch"] == 16
     assert compose(["task=symbolic", "preset=quick", "preset.batch=2"]).settings["preset"]["batch"] == 2
     assert compose(["task=enhancement", "preset=quick"]).settings["preset"]["batch"] == 4
+
+
+@pytest.mark.parametrize("row", ["gan", "diffusion", "ddsp"])
+def test_a_row_that_speaks_says_so_where_no_sound_is_asked_for(row: str) -> None:
+    from audioml.sweep import compose
+
+    with pytest.raises(Misfit, match=rf"task=asr model={row} do not fit: this row speaks through .*, and the output 'text' .* is Text"):
+        compose(["task=asr", f"model={row}"])
