@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a c
 
 from audioml import shelf
 from audioml.cli import guarded
-from audioml.sweep import main
+from audioml.sweep.drive import main
 
 if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv[1:]):
