@@ -71,7 +71,7 @@ def trials(definition: Definition) -> Iterable[tuple[Job, Tuned | None]]:
 
 
 def launcher_of(given: dict[str, str]) -> Launcher:
-    """Takes ``launcher=`` and ``launcher.SETTING=`` out of the arguments.  Raises RequestError for a name or type that is not there."""
+    """Takes ``launcher=`` and ``launcher.SETTING=`` out of the arguments.  Raises RequestError for a wrong name or type."""
     name, user = given.pop("launcher", "inline"), {}
     for key in [k for k in given if k.startswith("launcher.")]:
         try:

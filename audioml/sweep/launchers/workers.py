@@ -6,6 +6,7 @@ it ends when its input ends, or within half a second when the process that start
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -15,8 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any, Self
+from typing import Self
 
 from audioml.sweep.jobs import Ended, Job, died
 from audioml.sweep.launchers import Launcher, gpus, surroundings
@@ -34,8 +34,7 @@ class Workers(Launcher):
         self.imports_cpu_s: dict[int, float] = {}  # process id -> CPU seconds of its imports, where told
 
     def __enter__(self) -> Self:
-        for place in range(self.jobs):
-            self._start(place)
+        self._fill(self.jobs)  # their imports go on while the sweep looks up what is done
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,15 +49,18 @@ class Workers(Launcher):
         """From one queue, in order, as they end."""
         waiting = deque(jobs)
         while waiting or any(worker.job for worker in self.team):
+            self._fill(min(self.jobs, len(self.team) + len(waiting)))
             for worker in self.team:
                 if worker.job is None and waiting:
                     job = waiting.popleft()
                     worker.give(job, self.fitted(job))
             for key, _ in self.selector.select():
-                yield self._hear(key.data)
+                ended = self._hear(key.data)
+                if ended is not None:
+                    yield ended
 
-    def _hear(self, worker: _Worker) -> Ended:
-        """The end of a worker's job, or of the worker."""
+    def _hear(self, worker: _Worker) -> Ended | None:
+        """The end of a worker's job, or of the worker; None where it had none."""
         job, line = worker.job, worker.process.stdout.readline()  # type: ignore[union-attr]
         assert job is not None or not line, "a worker speaks only of its job"
         worker.job = None
@@ -68,20 +70,21 @@ class Workers(Launcher):
             return Ended(job, **told)  # type: ignore[arg-type]
         self.selector.unregister(worker.process.stdout)  # type: ignore[arg-type]
         self.team.remove(worker)
-        self._start(worker.place)
-        return died(job, ending(worker.process.wait())) if job else Ended(Job(()), "idle", "")
+        return died(job, ending(worker.process.wait())) if job else None
 
-    def _start(self, place: int) -> None:
-        worker = _Worker(place, surroundings(place, self.threads))
-        self.team.append(worker)
-        self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
+    def _fill(self, size: int) -> None:
+        """Start what is missing to a team of that size, at the free places."""
+        for place in sorted(set(range(self.jobs)) - {w.place for w in self.team})[: max(0, size - len(self.team))]:
+            worker = _Worker(place, surroundings(place, self.threads))
+            self.team.append(worker)
+            self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
 
 
 class _Worker:
     """A process, and the job that it is at."""
 
     def __init__(self, place: int, environment: dict[str, str]) -> None:
-        self.place, self.job = place, None
+        self.place, self.job = place, None  # type: tuple[int, Job | None]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "audioml.sweep.worker", str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -89,26 +92,21 @@ class _Worker:
             env={**os.environ, **environment},
             start_new_session=True,  # Ctrl-C reaches the sweep, which then asks its workers
         )
-        self.job: Job | None
 
     def give(self, job: Job, fitted: Job) -> None:
         """One line; where the process is gone already, its end is heard next."""
         self.job = job
-        plain: dict[str, Any] = {k: v for k, v in asdict(fitted).items() if k != "request"}
-        try:
+        plain = {"arguments": fitted.arguments, "published": fitted.published, "wait": fitted.wait}
+        with contextlib.suppress(OSError):
             self.process.stdin.write(json.dumps(plain).encode() + b"\n")  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
-        except OSError:
-            pass
 
     def stop(self) -> None:
-        """End of input, and Ctrl-C where it is at a job."""
-        if self.job is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        try:
+        """End of input, and Ctrl-C where it is at a job: its record then says so."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT if self.job is not None else signal.SIGKILL)
+        with contextlib.suppress(OSError):
             self.process.stdin.close()  # type: ignore[union-attr]
-        except OSError:
-            pass
 
     def end(self, deadline: float) -> None:
         """Wait until then, and no longer."""
