@@ -1,4 +1,4 @@
-"""A request from arguments, as on the command line, without a command line: the only place beside the front door that asks Hydra."""
+"""A request from arguments, as on the command line but without one: the only place beside the front door that asks Hydra."""
 
 from __future__ import annotations
 
