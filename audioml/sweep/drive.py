@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,19 +87,21 @@ class Board:
         self.jobs, self.launcher = list(jobs), launcher
         self.common = set.intersection(*(set(j.arguments) for j in jobs)) if len(jobs) > 1 else set()
         self.told, self.seconds = 0, []
-        self.begin = time.time()
 
     def all(self) -> list[Ended]:
         """Run them; each comes back once."""
-        ended, fresh = [], []
-        for job in self.jobs:
-            known = survey(job)
-            if isinstance(known, Ended):
-                ended.append(self.tell(known))
-            else:
-                fresh.append(replace(job, request=known))
+        ended: list[Ended] = []
+
+        def fresh() -> Iterator[Job]:
+            for job in self.jobs:
+                known = survey(job)
+                if isinstance(known, Ended):
+                    ended.append(self.tell(known))
+                else:
+                    yield replace(job, request=known)
+
         busy = []
-        for each in self.launcher.run(fresh):
+        for each in self.launcher.run(fresh()):
             (busy if each.status == "busy" else ended).append(self.tell(each))
         # what another process was at is done now, or was left undone by it
         again = [replace(each.job, wait=True, request=None) for each in busy]

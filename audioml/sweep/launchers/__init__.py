@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -30,7 +30,7 @@ class Launcher:
     def __exit__(self, *_: object) -> None:
         """Stop what still runs."""
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Ended]:
         """Each job once, in any order.  A job that fails, or whose process dies, is told and does not stop the others."""
         raise NotImplementedError
 

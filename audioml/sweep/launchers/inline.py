@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from audioml.sweep.jobs import Ended, Job, work
 from audioml.sweep.launchers import Launcher
@@ -14,6 +14,6 @@ class Inline(Launcher):
     def __init__(self) -> None:
         pass
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Ended]:
         """In order."""
         return (work(job) for job in jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from audioml.errors import RequestError
@@ -20,7 +20,7 @@ class Joblib(Launcher):
     def __init__(self, *, jobs: int | None, threads: int | None) -> None:
         self.share(jobs, threads, len(gpus()))
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Ended]:
         """As they end."""
         try:
             from joblib.externals.loky.process_executor import BrokenProcessPool

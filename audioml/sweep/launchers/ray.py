@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from audioml.errors import RequestError
@@ -43,7 +43,7 @@ class Ray(Launcher):
         if self.own:
             self.ray.shutdown()
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Ended]:
         """As they end; a job whose process died is not tried again by Ray."""
         remote = self.ray.remote(num_cpus=self.threads, num_gpus=self.gpus, max_retries=0)(work)
         waiting, flying = deque(jobs), {}

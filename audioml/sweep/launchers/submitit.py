@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,7 +58,7 @@ class Submitit(Launcher):
         for submitted in self.open:
             submitted.cancel()
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Ended]:
         """As they end."""
         waiting = deque(jobs)
         while waiting or self.open:

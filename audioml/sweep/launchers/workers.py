@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 from audioml.sweep.jobs import Ended, Job, died
@@ -45,19 +45,26 @@ class Workers(Launcher):
             worker.end(deadline)
         self.selector.close()
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
-        """From one queue, in order, as they end."""
-        waiting = deque(jobs)
-        while waiting or any(worker.job for worker in self.team):
+    def run(self, jobs: Iterable[Job]) -> Iterator[Ended]:
+        """From one queue, in order, as they end.  Jobs are looked up a few ahead, while the workers work."""
+        coming, waiting, more = iter(jobs), deque[Job](), True
+        while more or waiting or self._busy():
             self._fill(min(self.jobs, len(self.team) + len(waiting)))
             for worker in self.team:
                 if worker.job is None and waiting:
                     job = waiting.popleft()
                     worker.give(job, self.fitted(job))
-            for key, _ in self.selector.select():
+            if look := more and len(waiting) < self.jobs:
+                new = next(coming, None)
+                more = new is not None
+                waiting += [new] if new else []
+            for key, _ in self.selector.select(0 if look else None) if self._busy() else ():
                 ended = self._hear(key.data)
                 if ended is not None:
                     yield ended
+
+    def _busy(self) -> bool:
+        return any(worker.job for worker in self.team)
 
     def _hear(self, worker: _Worker) -> Ended | None:
         """The end of a worker's job, or of the worker; None where it had none."""
