@@ -84,7 +84,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def train(arguments: list[str], outputs: Path) -> None:
     """``train.py``, alone or with ``-m``."""
-    started(["train.py", *FIXED, *arguments, f"outputs='{outputs}'"], outputs)
+    started(["train.py", *arguments, *FIXED, f"outputs='{outputs}'"], outputs)
 
 
 def script(outputs: Path) -> None:
