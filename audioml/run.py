@@ -8,7 +8,8 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def execute(request: Request, *, resume: Path | None = None, watch: Watch | None
     main_process = int(os.environ.get("LOCAL_RANK", "0")) == 0
     record = Record(signature=sign, axes=request.axes(), primary=request.plan.task.primary)
     begin = time.time()
-    with _Log(folder / "train.log", main_process) as log:
+    with held(folder, main_process), _Log(folder / "train.log", main_process) as log:
         log.info(request.sentence())
         try:
             if resume is None and main_process:
@@ -53,6 +54,24 @@ def execute(request: Request, *, resume: Path | None = None, watch: Watch | None
         _write(record, request, folder, begin, main_process)
         log.info("done in %.0f s", time.time() - begin)
     return record
+
+
+@contextmanager
+def held(folder: Path, main_process: bool = True) -> Iterator[None]:
+    """The folder belongs to this process while it runs, to nobody once it ends, however it does.  RequestError if it is taken."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".held", timeout=0) if main_process else nullcontext()
+    try:
+        lock.__enter__()
+    except Timeout:
+        raise RequestError(f"another process is at the run in {folder}") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
 def _ending(error: BaseException, folder: Path) -> tuple[str, str]:

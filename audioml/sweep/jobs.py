@@ -11,7 +11,7 @@ from audioml.build import Request
 from audioml.cli import summary
 from audioml.errors import AudiomlError, Misfit
 from audioml.records import Record
-from audioml.runfolder import make_folder, run_signature
+from audioml.runfolder import make_folder, run_signature, unfinished
 from audioml.sweep.composer import compose
 
 RECORD = "record.json"
@@ -43,10 +43,14 @@ class Ended:
     said: str
     seconds: float = 0.0
     cpu_s: float = 0.0
+    record: Record | None = field(default=None, compare=False, repr=False)
 
 
 def run(job: Job) -> Ended:
-    """Run unless it is done.  Raises AudiomlError when it fails or does not fit, KeyboardInterrupt when it is interrupted."""
+    """Run unless it is done; one that was interrupted goes on.
+
+    Raises AudiomlError when it fails or does not fit, KeyboardInterrupt when it is interrupted.
+    """
     from filelock import FileLock, Timeout
 
     from audioml.run import execute
@@ -59,9 +63,9 @@ def run(job: Job) -> Ended:
         with FileLock(outputs / "runs" / f".{sign}.lock", timeout=-1 if job.wait else 0):
             known = done(sign, outputs, job.published)
             if known is not None:
-                return Ended(job, "known", f"done before: {summary(known)}")
-            record = execute(request)
-            return Ended(job, "done", summary(record), time.time() - begin, time.process_time() - cpu)
+                return Ended(job, "known", f"done before: {summary(known)}", record=known)
+            record = execute(request, resume=unfinished(sign, outputs))
+            return Ended(job, "done", summary(record), time.time() - begin, time.process_time() - cpu, record)
     except Timeout:
         return Ended(job, "busy", "another process is at it")
 
