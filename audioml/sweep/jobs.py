@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from audioml.build import Request
 from audioml.cli import summary
 from audioml.errors import AudiomlError, Misfit
 from audioml.records import Record
@@ -24,7 +23,6 @@ class Job:
     arguments: tuple[str, ...]
     published: str | None = None
     wait: bool = False
-    request: Request | None = field(default=None, compare=False, repr=False)  # where this process has composed it already
 
     def names(self, key: str) -> bool:
         """Whether an argument sets `key`."""
@@ -55,7 +53,7 @@ def run(job: Job) -> Ended:
 
     from audioml.run import execute
 
-    request = job.request or compose(job.arguments)
+    request = compose(job.arguments)
     sign, outputs = run_signature(request), Path(request.outputs)
     (outputs / "runs").mkdir(parents=True, exist_ok=True)
     begin, cpu = time.time(), time.process_time()
@@ -93,7 +91,7 @@ def died(job: Job, why: str) -> Ended:
     """A job whose process ended under it: the record that it could not write itself says so."""
     said = f"{why}; the next sweep runs it again"
     try:
-        request = job.request or compose(job.arguments)
+        request = compose(job.arguments)
         sign = run_signature(request)
         begun = [p for p in sorted((Path(request.outputs) / "runs").glob(f"*_{sign}*")) if not (p / RECORD).exists()]
         folder = begun[-1] if begun else make_folder(request, sign)
