@@ -12,8 +12,9 @@ from audioml.records import SCHEMA, plain
 from audioml.table.build import Section, Table
 from audioml.table.columns import COLUMNS
 from audioml.table.rows import Row
+from audioml.table.seeds import seed_of
 
-NARROWEST = 240  # columns of text when nobody looks at a terminal: a wrapped table in a log is unreadable
+NARROWEST = 280  # columns of text when nobody looks at a terminal: a wrapped table in a log is unreadable
 
 
 def markdown(table: Table, command: str) -> str:
@@ -37,17 +38,18 @@ def csv_text(table: Table) -> str:
     """One line per run, all tasks together: numbers unrounded, in the columns' units; empty where not measured."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    facts = ["task", "data", "data_fingerprint", "test_items", "primary_metric", "primary_unit"]
+    facts = ["task", "data", "data_fingerprint", "measures", "budget", "share", "test_items", "primary_metric", "primary_unit"]
     judged = ["primary_low", "primary_high", "delta_low", "delta_high", "delta_items", "verdict", "role", "error", "run"]
     writer.writerow(facts + [column.key for column in COLUMNS] + judged)
     for section in table.sections:
-        about = [section.task, section.data, section.fingerprint, section.items, section.primary, section.unit]
+        about = [section.task, section.data, section.fingerprint, section.measures, section.budget, section.share]
+        about += [section.items, section.primary, section.unit]
         for row in section.rows:
             low, high = row.cells["primary"].ci or (None, None)
             below, above = row.delta.ci or (None, None)
             ends = [low, high, below, above, row.delta.n or None, row.delta.verdict, row.role]
             cells = [row.cells[column.key].value for column in COLUMNS]
-            writer.writerow(about + cells + ends + [row.run.record.error, row.run.name])
+            writer.writerow(about + cells + ends + [row.record.error, row.run.name])
     return out.getvalue()
 
 
@@ -59,14 +61,15 @@ def json_text(table: Table, command: str) -> str:
 
 
 def _json_section(section: Section) -> dict[str, Any]:
-    facts = ("task", "data", "fingerprint", "items", "primary", "unit", "better", "summary", "notes")
+    facts = ("task", "data", "fingerprint", "measures", "budget", "share", "items", "primary", "unit", "better", "summary", "notes")
     columns = [{"key": c.key, "title": c.title, "unit": c.unit, "better": c.better, "help": c.help} for c in COLUMNS]
     rows = [_json_row(row) for row in section.rows]
     return {name: getattr(section, name) for name in facts} | {"columns": columns, "rows": rows}
 
 
 def _json_row(row: Row) -> dict[str, Any]:
-    record, delta = row.run.record, row.delta
+    record, delta = row.record, row.delta
+    seeds = {seed_of(run.record): {"run": run.name, "signature": run.record.signature} for run in row.runs}
     cells = {
         key: {"text": cell.text, "value": cell.value, "ci": cell.ci} | ({"reason": cell.reason} if cell.reason else {})
         for key, cell in row.cells.items()
@@ -74,6 +77,8 @@ def _json_row(row: Row) -> dict[str, Any]:
     return {
         "run": row.run.name,
         "signature": record.signature,
+        "seeds": seeds,
+        "standing": row.standing,
         "role": row.role,
         "status": record.status,
         "error": record.error or None,
