@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from audioml import stats
 from audioml.errors import RequestError, did_you_mean
@@ -63,11 +63,11 @@ class Table:
 
 def build_table(found: Found, task: str | None = None) -> Table:
     """Group, sort and word the rows.  Raises RequestError when no run is of `task`."""
-    groups = _group(found.runs)
-    tasks = sorted({key[0] for key in groups})
+    groups = comparable(found.runs)
+    tasks = sorted({key.task for key in groups})
     if task is not None and task not in tasks:
         raise RequestError(f"no run of task '{task}'; there are runs of: {', '.join(tasks)}{did_you_mean(task, tasks)}")
-    sections = [_section(key, runs) for key, runs in sorted(groups.items(), key=_order) if task in (None, key[0])]
+    sections = [_section(key, runs) for key, runs in sorted(groups.items(), key=_order) if task in (None, key.task)]
     for section in sections:
         section.notes += _apart(section, sections)
     return Table(sections, found.notes)
@@ -85,23 +85,33 @@ def _apart(section: Section, sections: Sequence[Section]) -> list[str]:
 
 
 # ---- which runs may be compared ------------------------------------------------------------------------------------
-Key = tuple[str, str, str, str, str, float, int | None]
+class Conditions(NamedTuple):
+    """What runs must share to be rows of one table."""
+
+    task: str
+    data: str
+    fingerprint: str
+    measures: str
+    budget: str
+    share: float
+    items: int | None
 
 
-def _group(runs: Iterable[Run]) -> dict[Key, list[Run]]:
-    groups: dict[Key, list[Run]] = {}
-    homeless: list[tuple[Key, Run]] = []
+def comparable(runs: Iterable[Run]) -> dict[Conditions, list[Run]]:
+    """Runs by what they were trained and measured under."""
+    groups: dict[Conditions, list[Run]] = {}
+    homeless: list[tuple[Conditions, Run]] = []
     for run in runs:
         record = run.record
         size = test_items(record)
-        key = (clean(record.axes["task"], 60), clean(record.axes.get("data", ""), 60), fingerprint(record),
-               clean(record.provenance.get("measures") or "", 80), *conditions(record), size)  # fmt: skip
+        known = clean(record.axes["task"], 60), clean(record.axes.get("data", ""), 60), fingerprint(record)
+        key = Conditions(*known, clean(record.provenance.get("measures") or "", 80), *_budget(record), size)
         if size is None and record.status != "done":
             homeless.append((key, run))
         else:
             groups.setdefault(key, []).append(run)
     for key, run in homeless:  # a run that ended early joins the largest table it could have been in
-        fits = [other for other in groups if (other[:2], other[4:6]) == (key[:2], key[4:6]) and key[2] in ("", other[2])]
+        fits = [other for other in groups if _may_join(key, other)]
         groups.setdefault(max(fits, key=lambda other: len(groups[other]), default=key), []).append(run)
     return groups
 
@@ -114,19 +124,24 @@ def test_items(record: Record) -> int | None:
     return len(record.items.get(record.primary, [])) or primary.n
 
 
-def conditions(record: Record) -> tuple[str, float]:
+def _may_join(early: Conditions, other: Conditions) -> bool:
+    same = all(getattr(early, name) == getattr(other, name) for name in ("task", "data", "budget", "share"))
+    return same and early.fingerprint in ("", other.fingerprint)
+
+
+def _budget(record: Record) -> tuple[str, float]:
     """The budget and the share of the training data of a run: rows under other conditions are no rivals."""
     share = record.axes.get("share")
     known = isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1
     return clean(record.axes.get("budget") or "", 60), float(share) if known else 1.0
 
 
-def _order(entry: tuple[Key, list[Run]]) -> tuple[Any, ...]:
-    (task, data, print_, measures, budget, share, size), runs = entry
-    return task, data, budget, -share, -len(runs), print_, measures, size or 0
+def _order(entry: tuple[Conditions, list[Run]]) -> tuple[Any, ...]:
+    key, runs = entry
+    return key.task, key.data, key.budget, -key.share, -len(runs), key.fingerprint, key.measures, key.items or 0
 
 
-def _section(key: Key, runs: list[Run]) -> Section:
+def _section(key: Conditions, runs: list[Run]) -> Section:
     names = Counter(run.record.primary for run in runs if run.record.primary)
     primary = names.most_common(1)[0][0] if names else ""
     known = [run.record.values[primary] for run in runs if primary in run.record.values]
