@@ -21,16 +21,16 @@ def markdown(table: Table, command: str) -> str:
     """GitHub Markdown: a heading, a table and footnotes per section."""
     lines = ["# Comparison", "", f"Made by `{_code(command)}` from the runs' records; no number is typed in.", ""]
     for section in table.sections:
-        lines += [f"## {_md(section.title)}", "", f"{_md(section.about)}. {_md(section.summary)}", ""]
-        lines.append("| " + " | ".join(_md(column.title) for column in section.columns) + " |")
+        lines += [f"## {escape(section.title)}", "", f"{escape(section.about)}. {escape(section.summary)}", ""]
+        lines.append("| " + " | ".join(escape(column.title) for column in section.columns) + " |")
         lines.append("|" + "---|" * len(section.columns))
-        lines += ["| " + " | ".join(_md(row.cells[c.key].text) for c in section.columns) + " |" for row in section.rows]
+        lines += ["| " + " | ".join(escape(row.cells[c.key].text) for c in section.columns) + " |" for row in section.rows]
         lines.append("")
-        lines += [f"- {_md(note)}" for note in section.notes]
+        lines += [f"- {escape(note)}" for note in section.notes]
         if section.absent:
-            lines.append(f"- In no run: {_md(', '.join(column.title for column in section.absent))}.")
+            lines.append(f"- In no run: {escape(', '.join(column.title for column in section.absent))}.")
         lines.append("")
-    lines += [f"- {_md(note)}" for note in table.notes]
+    lines += [f"- {escape(note)}" for note in table.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -119,7 +119,7 @@ def print_table(table: Table, console: Any = None) -> None:
         console.print(Text(note, style="yellow"))
 
 
-def _md(text: str) -> str:
+def escape(text: str) -> str:
     """Text as Markdown shows it, whatever it holds: no tags, no links, no broken cells."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text)
