@@ -54,7 +54,7 @@ def _method(result: Result) -> list[str]:
         f"and disagrees when they are farther apart in as many; else it is not settled. At least {rule.fewest} rows of two or more",
         "seeds are needed. Intervals are 95 %.",
         "“Chance stays below”: 95 of 100 random orders of the talk's grades correlate less than that with what was measured;",
-        "“Luck”: the share of compared cells in which such a random order would agree, so that many agreements are no evidence yet.",
+        "“Luck”: the share of compared cells in which such an order would agree by itself: many agreements are no evidence yet.",
     ]  # fmt: skip
 
 

@@ -85,6 +85,16 @@ def test_named_tasks_agree_where_the_row_is_fit_for_them() -> None:
     assert verdicts.cells["enhancement", "unet", SUITABLE].said == "denoising, enhancement"
 
 
+def test_luck_is_how_often_a_random_order_would_agree() -> None:
+    _, verdicts = judged(sweep("enhancement", RISING))
+    found = verdicts.by_task["enhancement", "compute_load"]
+    grades = stats.positions(np.array([TALK.cells[row, "compute_load"].grade for row in ROWS]))
+    places, rng = np.arange(10) / 9, np.random.default_rng(0)
+    shuffled = np.mean([np.abs(rng.permutation(grades) - places) <= TALK.rule.within for _ in range(2000)])
+    assert found.luck == pytest.approx(shuffled, abs=0.02)
+    assert verdicts.overall["compute_load"].luck == found.luck
+
+
 def test_the_mean_over_tasks_is_of_the_tasks_that_have_one() -> None:
     _, verdicts = judged(sweep("enhancement", RISING) + sweep("codec", RISING) + sweep("beat_tracking", RISING))
     overall = verdicts.overall["fidelity"]
