@@ -140,6 +140,8 @@ class _Run:
 
         prepared = self.request.corpus.prepare(self.request.plan.task)
         self.prepared = Sample(prepared, {"valid": self.preset["valid_items"], "test": self.preset["test_items"]})
+        if self.request.share < 1:
+            prepared.narrow(self.request.share, self.request.seed)
         skipped = prepared.report.get("skipped", [])
         self.record.provenance |= {"data_fingerprint": prepared.fingerprint, "data_report": dict(prepared.report)}
         for entry in skipped:

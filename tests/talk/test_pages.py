@@ -19,7 +19,16 @@ from audioml.talk.cli import FILES
 from audioml.talk.pages import Result, brief, json_text, long_csv, markdown, wide_csv
 from audioml.talk.story import story
 from tests.conftest import ROOT
-from tests.talk_records import RISING, ROWS, TALK, built, record, sweep, write
+from tests.talk_records import (
+    RISING,
+    ROWS,
+    TALK,
+    Told,
+    built,
+    record,
+    sweep,
+    write,
+)
 
 
 # ---- the files ---------------------------------------------------------------------------------------------------------
@@ -27,7 +36,7 @@ from tests.talk_records import RISING, ROWS, TALK, built, record, sweep, write
 def result() -> Result:
     runs = sweep("enhancement", RISING) + sweep("codec", {row: RISING[row] for row in ROWS[:6]})
     runs += sweep("enhancement", RISING, share=0.25) + sweep("enhancement", RISING, share=0.0625)
-    found = built(runs, lambda task, row: "a <b>reason</b> | with signs" if task == "codec" else "")
+    found = built(runs, Told({"codec": "a <b>reason</b> | with signs"}))
     return Result(TALK, found, judge(found, TALK), ["Skipped: a record."], "python scripts/table.py --talk")
 
 
@@ -76,12 +85,14 @@ def test_pages_show_words_as_words(result: Result) -> None:
 def test_the_command_writes_the_files_and_repeats_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "records", sweep("enhancement", RISING))
     for out in ("a", "b"):
-        write_talk([folder], tmp_path / out, show=False, why=lambda task, row: "")
+        write_talk([folder], tmp_path / out, show=False, planner=Told())
     assert {path.name for path in (tmp_path / "a").iterdir()} == set(FILES)
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in FILES)
     nested = tmp_path / "runs"
-    record("enhancement", "unet", 0.5).write(nested / "one" / "record.json")
-    write_talk([nested, folder], tmp_path / "c", show=False, why=lambda task, row: "")
+    record("enhancement", "unet", 0.5, 7).write(nested / "one" / "record.json")  # a fourth seed, as a run's folder
+    write_talk([nested, folder], tmp_path / "c", show=False, planner=Told())
+    seeds = {row["row"]: row["seeds"] for row in csv.DictReader(io.StringIO((tmp_path / "c" / "cells.csv").read_text()))}
+    assert (seeds["unet"], seeds["rnn"]) == ("4", "3")
 
 
 def test_wrong_requests_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,13 +100,15 @@ def test_wrong_requests_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureF
     other = record("enhancement", "unet", 0.5)
     other.axes["row"] = "fcn"
     assert guarded(lambda: main(["--talk", str(write(tmp_path / "fcn", [other]))])) == 2
+    assert guarded(lambda: main(["--talk", str(write(tmp_path / "r", [record("enhancement", "unet", 0.5)])), "--budget", "macs:1"])) == 2
     monkeypatch.chdir(tmp_path)
     assert guarded(lambda: main(["--talk"])) == 2
     errors = capsys.readouterr().err.strip().splitlines()
-    assert len(errors) == 3
+    assert len(errors) == 4
     assert "there is no folder" in errors[0]
     assert "of one of the talk's rows: cnn1d" in errors[1]
-    assert "there is neither outputs/runs nor docs/results/records/talk" in errors[2]
+    assert "with budget 'macs:1'; there are: none (leave --budget away)" in errors[2]
+    assert "there is neither outputs/runs nor docs/results/records/talk" in errors[3]
 
 
 def test_the_script_knows_the_talk(tmp_path: Path) -> None:
