@@ -37,6 +37,7 @@ class Cell:
     best: float | None = None
     amount: np.ndarray | None = None
     fits: bool | None = None  # `suitable` alone: whether the row is fit for the task
+    seeds: int | None = None  # where the cell rests on fewer seeds than the row has
 
 
 Measure = Callable[[Arena, Row, Rule], Cell]
@@ -81,13 +82,13 @@ def skill_items(row: Row, primary: str) -> np.ndarray:
     Raises ValueError with the reason where there is no ceiling, no baseline, or none above the other.
     """
     lines = []
+    better = next((value.better for value in values_of(row, primary)), "")
     for run in row.entry.runs:
         floor, top = (getattr(run.record, table).get(primary) for table in ("baselines", "ceilings"))
         known = [v.value for v in (floor, top) if v is not None and isinstance(v.value, int | float)]
         if len(known) < 2:
             raise ValueError("no ceiling is known" if not (top and isinstance(top.value, int | float)) else "no baseline is known")
         span = known[1] - known[0]
-        better = run.record.values[primary].better
         if span == 0 or (span > 0) != (better == "high"):
             raise ValueError("the ceiling is not above the baseline")
         items, floors = run.record.items.get(primary, []), run.record.baseline_items.get(primary, [])
@@ -95,7 +96,10 @@ def skill_items(row: Row, primary: str) -> np.ndarray:
             raise ValueError("the record holds no numbers per item")
         floors = floors if len(floors) == len(items) else [known[0]] * len(items)
         lines.append([None if a is None or b is None else (a - b) / span for a, b in zip(items, floors, strict=True)])
-    return stats.matrix(lines)
+    x = stats.matrix(lines)
+    if not x.shape[1]:
+        raise ValueError("no item was measured for every seed")
+    return x
 
 
 def skill(arena: Arena, row: Row, rule: Rule) -> Cell:
@@ -107,8 +111,7 @@ def skill(arena: Arena, row: Row, rule: Rule) -> Cell:
         shown = f"; {with_unit(main)} {arena.primary.partition('/')[2]}" if main else ""
         return Cell(reason=f"no skill: {why}{shown}", numbers=[main] if main else [])
     got = stats.estimate([line.tolist() for line in x])
-    if got.value is None:
-        return Cell(reason="no item was measured for every seed")
+    assert got.value is not None
     best, drawn = _drawn(arena, x)
     main = Number("skill", got.value, "", got.ci, row.seeds)
     return Cell(f"skill {with_unit(main)}", [main, *numbers_of(row, [arena.primary])], best=best, amount=drawn)
@@ -224,7 +227,7 @@ def data(arena: Arena, row: Row, rule: Rule) -> Cell:
     shown = [Number("exponent", found.exponent, "", found.exponent_ci, found.seeds)] if found.exponent is not None else []
     shown += [Number(f"skill at share {share:.4g}", value, "", ci, found.seeds) for share, value, ci in found.curve]
     shown.append(Number("share to reach the target", found.share, "", found.share_ci, found.seeds))
-    return Cell(found.text, shown, best=found.share, amount=found.draws)
+    return Cell(found.text, shown, best=found.share, amount=found.draws, seeds=found.seeds)
 
 
 MEASURES: dict[str, Measure] = {

@@ -74,8 +74,8 @@ class Arena:
     @property
     def resamples(self) -> int:
         """The same number for every row of the arena, so that resamples can be compared one by one."""
-        most = max((len(row.entry.seeds[seed]) for row in self.rows.values() for seed in row.entry.seeds), default=1)
-        return stats.affordable(most)
+        items = [len(numbers) for row in self.rows.values() for numbers in row.entry.numbers(self.primary).values()]
+        return stats.affordable(max(items, default=1))
 
     @property
     def seed(self) -> int:
@@ -137,20 +137,16 @@ def _arena(key: tuple[Conditions, str], runs: list[Run], names: Sequence[str], p
     known = [entry.record.values[primary] for entry in done.values()]
     known.sort(key=lambda value: value.value is None)
     arena = Arena(*key, clean(primary, 80), known[0].unit if known else "", known[0].better if known else "")
-    seeds = {name: entry.seeds for name, entry in done.items()}
+    seeds = {name: entry.numbers(primary) for name, entry in done.items()}
     arena.pairs = stats.compare(seeds, arena.better)
     places = stats.standings(seeds, arena.better, arena.pairs)
-    arena.rows = {name: Row(name, entry, places[name], _delta(entry, arena.better)) for name, entry in done.items()}
+    for name, entry in done.items():
+        delta = seeds_delta(entry.numbers(primary), entry.baselines(primary), arena.better)
+        arena.rows[name] = Row(name, entry, places[name], delta)
     arena.missing = {name: _absent(name, arena.task, runs, planner) for name in names if name not in done}
     arena.variants = {name: others for name, (_, others) in chosen.items() if others and name in done}
     arena.notes += _lost(arena, runs) + [_beside(name, others) for name, others in arena.variants.items()]
     return arena
-
-
-def _delta(entry: Entry, better: str) -> Delta:
-    primary = entry.record.primary
-    floors = {seed_of(run.record): run.record.baseline_items.get(primary, []) for run in entry.runs}
-    return seeds_delta(entry.seeds, floors, better)
 
 
 def _beside(name: str, others: list[Entry]) -> str:

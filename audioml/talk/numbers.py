@@ -55,12 +55,12 @@ def number_of(row: Row, name: str) -> Number | None:
     bound = value.reason.startswith("at least")
     if isinstance(value.value, str) or bound:
         text = f"≥ {number(float(value.value))}" if bound and not isinstance(value.value, str) else clean(value.value, 60)
-        return Number(name, text, value.unit, None, row.seeds)
+        return Number(name, text, clean(value.unit, 20), None, row.seeds)
     per_seed = floats_of(row, name)
     mean, ci = float(value.value), value.ci
     if ci is None and len(per_seed) > 1:
         mean, ci = _over_seeds(per_seed)
-    return Number(name, mean, value.unit, ci if ci and ci[0] < ci[1] else None, row.seeds)  # a count has no doubt
+    return Number(name, mean, clean(value.unit, 20), ci if ci and ci[0] < ci[1] else None, row.seeds)  # a count has no doubt
 
 
 def _over_seeds(per_seed: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
@@ -69,7 +69,11 @@ def _over_seeds(per_seed: Sequence[float]) -> tuple[float, tuple[float, float] |
     got = stats.estimate([[math.log(x) if log else x] for x in per_seed])
     assert got.value is not None
     assert got.ci is not None
-    return (math.exp(got.value), (math.exp(got.ci[0]), math.exp(got.ci[1]))) if log else (got.value, got.ci)
+    return (_exp(got.value), (_exp(got.ci[0]), _exp(got.ci[1]))) if log else (got.value, got.ci)
+
+
+def _exp(x: float) -> float:
+    return math.exp(min(x, 700.0))  # a record may hold 1e300, and two seeds leave much open above it
 
 
 def bounded(row: Row, name: str) -> bool:
@@ -90,7 +94,7 @@ def resampled(arena: Arena, per_seed: Sequence[float], log: bool) -> tuple[float
         return mean, np.full(arena.resamples, mean)
     drawn = stats.draws(np.log(x) if log else x, resamples=arena.resamples, seed=arena.seed)
     mean = float((np.log(x) if log else x).mean())
-    return (math.exp(mean), np.exp(drawn)) if log else (mean, drawn)
+    return (_exp(mean), np.exp(np.minimum(drawn, 700.0))) if log else (mean, drawn)
 
 
 def with_unit(one: Number) -> str:

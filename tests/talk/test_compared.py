@@ -136,6 +136,14 @@ def test_one_seed_makes_no_claim_at_all() -> None:
         assert {row.standing for row in arena.rows.values()} == {stats.ONE_SEED}
 
 
+def test_a_learning_curve_of_one_seed_makes_no_claim_either() -> None:
+    lone = [each for share in (0.0625, 0.25) for each in sweep("enhancement", dict.fromkeys(ROWS, 0.04), seeds=1, share=share)]
+    _, verdicts = judged(sweep("enhancement", RISING) + lone)
+    cells = [verdicts.cells["enhancement", row, "training_data_needs"] for row in ROWS]
+    assert {(cell.verdict, cell.reason, cell.seeds) for cell in cells} == {(NOT, "one seed is one draw", 1)}
+    assert all(cell.cell.text for cell in cells)
+
+
 def test_named_tasks_agree_where_the_row_is_fit_for_them() -> None:
     _, verdicts = judged(sweep("enhancement", dict.fromkeys(ROWS, 0.2) | {"unet": 0.6, "rnn": 0.6}))
     said = {row: verdicts.cells["enhancement", row, SUITABLE].verdict for row in ROWS}
