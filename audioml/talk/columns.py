@@ -67,7 +67,7 @@ def fidelity(arena: Arena, row: Row, rule: Rule) -> Cell:
     top = row.entry.record.ceilings.get(name)
     ceiling = [Number(f"ceiling {name}", float(top.value), top.unit)] if top and isinstance(top.value, int | float) else []
     beside = f", its ceiling {number(ceiling[0].value)}" if ceiling else ", no ceiling"
-    text = f"{name.partition('/')[2].replace('_', ' ')} {with_unit(main)}{beside}"
+    text = f"{clean(name.partition('/')[2].replace('_', ' '), 60)} {with_unit(main)}{beside}"
     others = numbers_of(row, [other for other in names if other != name])
     return Cell(text, [main, *ceiling, *others], best=sign * best, amount=sign * drawn)
 
@@ -108,7 +108,7 @@ def skill(arena: Arena, row: Row, rule: Rule) -> Cell:
         x = skill_items(row, arena.primary)
     except ValueError as why:
         main = number_of(row, arena.primary)
-        shown = f"; {with_unit(main)} {arena.primary.partition('/')[2]}" if main else ""
+        shown = f"; {with_unit(main)} {clean(arena.primary.partition('/')[2], 60)}" if main else ""
         return Cell(reason=f"no skill: {why}{shown}", numbers=[main] if main else [])
     got = stats.estimate([line.tolist() for line in x])
     assert got.value is not None

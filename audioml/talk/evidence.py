@@ -136,7 +136,7 @@ def _arena(key: tuple[Conditions, str], runs: list[Run], names: Sequence[str], p
     done = {name: entry for name, entry in done.items() if entry.record.primary == primary and primary in entry.record.values}
     known = [entry.record.values[primary] for entry in done.values()]
     known.sort(key=lambda value: value.value is None)
-    arena = Arena(*key, clean(primary, 80), known[0].unit if known else "", known[0].better if known else "")
+    arena = Arena(*key, primary, known[0].unit if known else "", known[0].better if known else "")
     seeds = {name: entry.numbers(primary) for name, entry in done.items()}
     arena.pairs = stats.compare(seeds, arena.better)
     places = stats.standings(seeds, arena.better, arena.pairs)
