@@ -115,11 +115,13 @@ def _settings(runs: list[Run], name: str) -> list[Entry]:
 
 
 def _choose(runs: list[Run], name: str, planner: Planner) -> tuple[Entry | None, list[Entry]]:
-    """Of several settings of a row its own; where that cannot be told the one with the most seeds, then the newest; the others."""
+    """Of several settings of a row its own, and the others.  Where its own cannot be told, or were trained once while others were
+    trained several times (a search chose those): the ones of most seeds, then the newest."""
     found = _settings(runs, name)
     if len(found) < 2:
         return (found[0] if found else None), []
-    own = [entry for entry in found if planner.usual(entry.runs[0].record)]
+    enough = min(2, max(len(entry.runs) for entry in found))
+    own = [entry for entry in found if len(entry.runs) >= enough and planner.usual(entry.runs[0].record)]
     chosen = max(own or found, key=lambda entry: (len(entry.runs), _age(entry)))
     return chosen, [entry for entry in found if entry is not chosen]
 

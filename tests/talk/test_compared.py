@@ -83,6 +83,8 @@ def test_a_rows_own_settings_are_used_and_the_others_count_for_streaming_only() 
     assert streaming.best == 3.0
     assert streaming.text == "offline (the law holds); with other settings online, 3 seeds"
     assert arena.notes == ["rnn: 3 run(s) with other settings count for streaming only (other0, other1, other2)."]
+    (tuned,) = built(variants()[2:], Told(usual={"own"}))  # its own settings were a trial of one seed
+    assert measured(tuned, "rnn", "accuracy_quality").best == pytest.approx(0.3, abs=0.1)
     (unknown,) = built(variants(), Told())  # it cannot be told which are the row's own: the newer ones
     assert measured(unknown, "rnn", "accuracy_quality").best == pytest.approx(0.3, abs=0.1)
 
