@@ -15,7 +15,7 @@ from audioml import predict, sweep
 from audioml.errors import RequestError, RunError
 from audioml.records import Record
 from audioml.run import execute
-from audioml.runfolder import finished, read_config, request_of, run_signature
+from audioml.runfolder import finished, read_config, request_of, run_family, run_signature
 from audioml.sweep import compose
 from tests.conftest import tiny_args
 
@@ -223,6 +223,12 @@ def test_a_run_is_named_by_what_shapes_its_weights() -> None:
         assert sign(*same) == sign(), same
     for other in ("trainer.average=0.9", "trainer.weight_decay=0", "data.equalize=3", "model.width=32", "seed=1"):
         assert sign(other) != sign(), other
+
+
+def test_a_family_is_a_run_whatever_its_seed() -> None:
+    base = ["task=enhancement", "model=fcn", "preset=quick"]
+    first, second, wider = (run_family(compose([*base, more])) for more in ("seed=0", "seed=1", "model.width=32"))
+    assert first == second != wider
 
 
 def test_a_setting_that_is_off_leaves_earlier_runs_what_they_were() -> None:

@@ -14,7 +14,7 @@ from audioml.table.build import Section, Table
 from audioml.table.cells import ABSENT, Cell, clean
 from audioml.table.curves import Chart, charts
 from audioml.table.media import LOSSLESS, Embedder, Heard, audio_bytes, listen
-from audioml.table.rows import Row
+from audioml.table.rows import Row, by_run
 
 PRELOADED = 64  # players that load with the page; of more, each loads when it comes into view
 
@@ -32,7 +32,7 @@ def page(table: Table, command: str, made: str) -> str:
     """The HTML text.  `command` made it, `made` says when."""
     from jinja2 import Environment, StrictUndefined
 
-    rows = [row for section in table.sections for row in section.rows]
+    rows = by_run([row for section in table.sections for row in section.rows])
     embedder = Embedder(lossless=audio_bytes(rows) <= LOSSLESS)
     parts = [_part(section, embedder) for section in table.sections]
     notes = [*table.notes, *_media_notes(embedder)]
@@ -58,7 +58,8 @@ def _players(parts: list[Part]) -> int:
 
 
 def _part(section: Section, embedder: Embedder) -> Part:
-    return Part(section, charts(section.rows, section.primary), listen(section.rows, embedder))
+    runs = by_run(section.rows)
+    return Part(section, charts(runs, section.primary), listen(runs, embedder))
 
 
 def _media_notes(embedder: Embedder) -> list[str]:
@@ -79,7 +80,7 @@ def _sort_key(cell: Cell) -> str:
 
 def _facts(row: Row) -> dict[str, list[tuple[str, str]]]:
     """All that a record says, as (name, text) lists for the unfolding details of a run."""
-    record = row.run.record
+    record = row.record
     return {
         "Choices": [(clean(name, 60), _flat(value)) for name, value in record.axes.items()],
         "Values": [(clean(name, 80), _value(value.as_dict())) for name, value in sorted(record.values.items())],
