@@ -13,15 +13,17 @@ compute/peak_memory_mb        weights and buffers, and the most bytes of tensors
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from audioml.probes._base import UnmeasurableError, ear_of, hushed, nothing
 from audioml.records import Value
 
 if TYPE_CHECKING:
+    from audioml.probes._base import Trial
     from audioml.system import System
 
 AFTER: tuple[str, ...] = ()
+SHARE = 0.05
 VALUES = {
     "compute/parameters": ("", "low"),
     "compute/parameters_trainable": ("", ""),
@@ -32,7 +34,7 @@ SECONDS = 3
 
 
 def measure(
-    system: System, data: Any = None, *, found: Mapping[str, Value] | None = None, seconds: float = 5.0
+    system: System, data: Trial | None = None, *, found: Mapping[str, Value] | None = None, seconds: float = 5.0
 ) -> dict[str, Value]:
     """Counts; `data`, `found` and `seconds` are not needed."""
     import torch

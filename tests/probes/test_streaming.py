@@ -14,16 +14,23 @@ from audioml.records import Value
 from tests.probes.fakes import RATE, Conv, Fake, later
 
 
+def burn(seconds):
+    """Computes for so long: what sleeps does not compute."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 class Stream:
     """Streams a causal Conv of `past` taps; each flag plants one fault."""
 
-    def __init__(self, system, batch, *, delay=0, block=1, fault="", sleep=0.0):
-        self.system, self.delay, self.block, self.fault, self.sleep = system, delay, block, fault, sleep
+    def __init__(self, system, batch, *, delay=0, block=1, fault="", work=0.0):
+        self.system, self.delay, self.block, self.fault, self.work = system, delay, block, fault, work
         self.past = torch.zeros(batch, 1, system.body.pad[0])
         self.late = torch.zeros(batch, 1, delay + (fault == "one too late"))
 
     def push(self, block):
-        time.sleep(self.sleep)
+        burn(self.work)
         x = block["noisy"]
         if self.fault == "peak of the block":
             x = x / x.abs().amax(-1, keepdim=True).clamp(min=1e-6)
@@ -54,7 +61,7 @@ def test_a_true_stream_passes(delay):
     found = streaming.measure(system(delay=delay))
     assert found["streaming/law_error"].value <= 1e-6
     assert found["streaming/class"].value == ("online with look-ahead" if delay else "online")
-    assert found["streaming/reason"].value == "the law holds for odd and changing block sizes"
+    assert found["streaming/reason"].value == streaming.PROVEN
 
 
 @pytest.mark.parametrize("fault", ["forgets", "one too late", "peak of the block", "leaks between clips"])
@@ -102,21 +109,22 @@ def test_offline_systems_name_the_reason():
     assert found["latency/offline_rtf"].value > 0
 
 
-def test_latencies_of_a_known_sleeper():
-    sleeper = system(sleep=0.002, block=20)
+def test_latencies_of_a_known_worker():
+    worker = system(work=0.002, block=20)
     known = {
         "context/lookahead_ms": Value(30.0, "ms", "low"),
+        "streaming/law_error": Value(1e-6),
         "streaming/class": Value("online with look-ahead"),
         "streaming/reason": Value(""),
     }
-    found = latency.measure(sleeper, found=known)
+    found = latency.measure(worker, found=known)
     assert found["latency/algorithmic_ms"].value == pytest.approx(30 + 1000 * 20 / RATE)
     assert found["latency/block_ms"].value == 20
-    assert 2 <= found["latency/block_p50_ms"].value < 20  # generous: other processes may hold the core
+    assert 2 <= found["latency/block_p50_ms"].value < 4
     assert found["latency/block_p95_ms"].value >= found["latency/block_p50_ms"].value
     assert found["latency/rtf"].value >= 2 / 20
     assert found["latency/rtf"].n >= 50
-    standalone = latency.measure(system(sleep=0.0, block=3), seconds=1.0)
+    standalone = latency.measure(system(work=0.0, block=3), seconds=1.0)
     assert standalone["latency/block_ms"].value == 12  # the smallest multiple of the step that is at least 10 ms
     assert standalone["latency/algorithmic_ms"].value == 3
 
