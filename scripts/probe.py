@@ -1,8 +1,8 @@
 """Measure the probes of finished runs again, and write their records anew: ``python scripts/probe.py RUN…``.
 
 For runs that are older than a probe or its definition.  The weights, the data and the training's curves are read from the run; its
-metrics stay as they are.  The record then says when, where and by which code it was probed (provenance: probed).  ``--seconds`` gives the
-probes another budget: what was too much work for the usual one is then measured.
+metrics stay as they are.  The record then says when, where and by which code it was probed (provenance: probed).  ``--seconds``
+gives the probes another budget: what was too much work for the usual one is then measured.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import mean, median, quantiles
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from audioml.probes._base import Ear
 
-WARM_UP = 3  # blocks
+WARM_UP, LONG_MS = 3, 100  # blocks; one of them where blocks are long
 FEWEST, MOST_SECONDS = 20, 0.3  # blocks that are timed, if they take no longer
 
 
@@ -29,9 +30,10 @@ class Pace:
 
 def pace_of(system: Any, ear: Ear, samples: int, fewest: int = FEWEST, seconds: float = MOST_SECONDS) -> Pace:
     """A fresh stream's computing time per block of `samples`: at least `fewest` of them and a third of `seconds`, but not more than
-    `seconds`, if that gives ten.  CPU time of this thread: another process on the machine does not count."""
+    `seconds`, if that gives five.  CPU time of this thread: another process on the machine does not count."""
     stream = system.stream(1)
     blocks = ear.noise(8 * samples).split(samples, -1)
+    warm_up = WARM_UP if 1000 * samples < LONG_MS * ear.rate else 1
     times: list[float] = []
     spent = 0.0
     for k in range(100_000):
@@ -39,24 +41,26 @@ def pace_of(system: Any, ear: Ear, samples: int, fewest: int = FEWEST, seconds: 
         start = time.thread_time()
         stream.push(block)
         took = time.thread_time() - start
-        if k >= WARM_UP:
+        if k >= warm_up:
             times.append(1000 * took)
             spent += took
-        if (len(times) >= fewest and spent >= seconds / 3) or (len(times) >= 10 and spent >= seconds):
+        if (len(times) >= fewest and spent >= seconds / 3) or (len(times) >= 5 and spent >= seconds):
             break
     return Pace(samples, median(times), quantiles(times, n=20, method="inclusive")[-1], mean(times), len(times))
 
 
-def smallest_block(system: Any, ear: Ear, block: int, largest: int) -> tuple[Pace | None, Pace]:
-    """The smallest multiple of `block`, up to `largest` samples, whose p95 stays below its own duration (None: there is none), and
-    the last one tried.  Doubling, then bisection: a larger block is taken to be relatively cheaper."""
+def smallest_block(system: Any, ear: Ear, block: int, largest: int, seconds: float) -> tuple[Pace | None, Pace]:
+    """The smallest multiple of `block`, up to `largest` samples, whose p95 stays below its own duration (None: there is none, or
+    none was found in about so many seconds), and the last one tried.  Doubling, then bisection: a larger block is taken to be
+    relatively cheaper."""
 
     def keeps_up(pace: Pace) -> bool:
         return pace.p95 < 1000 * pace.samples / ear.rate
 
+    begun = time.thread_time()
     count, tried = 1, pace_of(system, ear, block)
     while not keeps_up(tried):
-        if 2 * count * block > largest:
+        if 2 * count * block > largest or time.thread_time() - begun > seconds:
             return None, tried
         count, tried = 2 * count, pace_of(system, ear, 2 * count * block)
     best, low = tried, count // 2
@@ -84,29 +88,26 @@ def remembered(stream: Any) -> int:
             sizes[storage._cdata] = storage.nbytes()
         elif isinstance(getattr(thing, "nbytes", None), int):
             sizes[id(thing)] = thing.nbytes
-        elif isinstance(thing, Mapping):
-            walk(list(thing.values()))
-        elif isinstance(thing, list | tuple | set | frozenset):
+        elif isinstance(thing, list | tuple | set | frozenset | deque):
             for inner in thing:
                 walk(inner)
         else:
-            walk(list(getattr(thing, "__dict__", {}).values()))
-            walk([getattr(thing, slot, None) for slot in getattr(type(thing), "__slots__", ())])
+            for inner in (thing if isinstance(thing, Mapping) else getattr(thing, "__dict__", {})).values():
+                walk(inner)
 
     walk(stream)
     return sum(sizes.values())
 
 
-def memory_over(system: Any, ear: Ear, seconds: int) -> tuple[int, int, int]:
+def memory_over(system: Any, ear: Ear, seconds: int, most: float) -> tuple[int, int, int, int]:
     """Bytes remembered after 1 s, after half of `seconds`, and after all of them, of noise pushed in whole blocks of about a second
-    each: what remains of them is then always as long."""
+    each: what remains of them is then always as long.  Fewer seconds where `most` of computing is over before; how many it were."""
     stream = system.stream(1)
     size = max(1, round(ear.rate / stream.block)) * stream.block
     pieces = ear.noise(4 * size).split(size, -1)
-    pushes = max(2, seconds * ear.rate // size)
-    sizes = []
-    for k in range(pushes):
-        stream.push(ear.split(pieces[k % 4]))
-        if k + 1 in (1, pushes // 2, pushes):
-            sizes.append(remembered(stream))
-    return sizes[0], sizes[-2], sizes[-1]
+    sizes: list[int] = []
+    begun = time.thread_time()
+    while len(sizes) < max(2, seconds * ear.rate // size) and (len(sizes) < 4 or time.thread_time() - begun < most):
+        stream.push(ear.split(pieces[len(sizes) % 4]))
+        sizes.append(remembered(stream))
+    return sizes[0], sizes[len(sizes) // 2 - 1], sizes[-1], round(len(sizes) * size / ear.rate)

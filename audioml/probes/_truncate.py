@@ -70,7 +70,7 @@ def whole_outputs(system: Any, clips: Sequence[Clip]) -> Outputs:
 
 @dataclass(frozen=True)
 class Chunks:
-    """Overlapping chunks, of which the last half of the past is kept; `unit` samples is what chunks are multiples of.
+    """Overlapping chunks, of which the last quarter of the past is kept; `unit` samples is what chunks are multiples of.
 
     `step` samples make one column of what the system puts out; `ahead` samples of its future are left to it (None: as many as of
     its past)."""
@@ -84,7 +84,7 @@ class Chunks:
 
     def kept(self, c: int) -> int:
         """Samples that are kept of a chunk with a past of `c`."""
-        return max(self.unit, c // 2 // self.unit * self.unit)
+        return max(self.unit, c // 4 // self.unit * self.unit)
 
     def price(self, c: int) -> float:
         """Audio that is computed for each second that is kept."""

@@ -10,8 +10,9 @@ streaming/smallest_block_ms  the smallest multiple of the system's own block for
 streaming/memory_growth_mb   tensors that the stream holds after a minute of noise, less those after its first second, in 10^6
                              bytes (weights apart); a shorter stretch, where a minute is too much work, is named
 streaming/class              "online" or "online with look-ahead" (beyond the block) where all of this is so, else "offline":
-                             causal (perturbation found an end of the look-ahead), the law holds (error up to 1e-5), a block of
-                             at most 100 ms keeps up, and memory does not grow in the second half of that minute
+                             causal (perturbation found an end of the look-ahead, and the stream waits for it), the law holds
+                             (error up to 1e-5), a block of at most 100 ms keeps up, and memory does not grow in the second half
+                             of that minute
 streaming/reason             which condition failed, or that all hold
 
 What leaves the system as symbols is compared as logits, frame by frame.  Pitfalls: the law compares a system with itself;
@@ -68,7 +69,7 @@ def measure(
 
     with hushed(system), torch.no_grad():
         try:
-            delay = system.stream(1).delay
+            stream = system.stream(1)
         except Misfit as why:
             cannot = f"it cannot stream: {why}"
             return _offline(not_measured(cannot, *VALUES["streaming/law_error"]), str(why), cannot)
@@ -81,12 +82,11 @@ def measure(
         if not error <= TOLERANCE:
             broken = f"the law is broken: blocks differ from the whole clip by {error:.2g} of its peak"
             return _offline(law, broken, broken)
-        block, slow = _smallest(system, ear)
+        block, slow = _smallest(system, ear, seconds)
         memory, grows = _memory(system, ear, known, seconds)
     ahead = known.get("context/lookahead_ms")
-    endless = ahead is not None and ahead.reason.startswith("at least")
-    late = delay > 0 if ahead is None or ahead.value is None else float(ahead.value) > 0
-    faults = [fault for fault in ("not causal: its look-ahead has no end that was found" if endless else "", slow, grows) if fault]
+    late = stream.delay > 0 if ahead is None or ahead.value is None else float(ahead.value) > 0
+    faults = [fault for fault in (_future(stream, ear, ahead), slow, grows) if fault]
     kind = "offline" if faults else "online with look-ahead" if late else "online"
     reason = "; ".join(faults) or PROVEN
     live = dict(zip(LIVE, (block, memory), strict=True))
@@ -98,7 +98,18 @@ def _offline(law: Value, reason: str, unlive: str) -> dict[str, Value]:
     return {"streaming/law_error": law, **live, "streaming/class": Value("offline"), "streaming/reason": Value(reason)}
 
 
-def _smallest(system: Any, ear: Ear) -> tuple[Value, str]:
+def _future(stream: Any, ear: Ear, ahead: Value | None) -> str:
+    """What is wrong with the look-ahead: it has no end, or the stream answers before it can know what it looks at."""
+    if ahead is None or ahead.value is None:
+        return ""
+    if ahead.reason.startswith("at least"):
+        return "not causal: its look-ahead has no end within what was tried"
+    waits = 1000 * -(-stream.delay // stream.block) * stream.block / ear.rate  # the rest of a block comes with the block
+    early = float(ahead.value) > waits + 1e-6
+    return f"not causal: it looks {ahead.value:g} ms ahead, and its stream answers after {waits:g} ms" if early else ""
+
+
+def _smallest(system: Any, ear: Ear, seconds: float) -> tuple[Value, str]:
     """The smallest block that keeps up, and what is wrong with it."""
     from audioml.probes._pace import smallest_block
 
@@ -106,13 +117,15 @@ def _smallest(system: Any, ear: Ear) -> tuple[Value, str]:
         return 1000 * samples / ear.rate
 
     quantity = VALUES["streaming/smallest_block_ms"]
-    best, last = smallest_block(system, ear, system.stream(1).block, max(1, LARGEST_MS * ear.rate // 1000))
+    own = system.stream(1).block
+    best, last = smallest_block(system, ear, own, max(1, LARGEST_MS * ear.rate // 1000), seconds)
     if best is None:
-        slow = f"too slow: 95 % of blocks of {ms(last.samples):g} ms take up to {last.p95:.3g} ms on one thread"
+        slow = (
+            f"too slow: 95 % of its blocks of {ms(last.samples):g} ms, and of no smaller ones, keep up; they take {last.p95:.3g} ms"
+        )
         return not_measured(slow, *quantity), slow
     value = Value(ms(best.samples), *quantity, n=best.n, reason=f"95 % of such blocks take up to {best.p95:.3g} ms")
-    own = ms(system.stream(1).block)
-    live = max(LIVE_MS, own)  # a block that the system itself cannot do without is latency, not slowness
+    live = max(LIVE_MS, ms(own))  # a block that the system itself cannot do without is latency, not slowness
     return value, "" if ms(best.samples) <= live else f"too slow: no block below {ms(best.samples):g} ms keeps up on one thread"
 
 
@@ -126,8 +139,8 @@ def _memory(system: Any, ear: Ear, known: Mapping[str, Value], seconds: float) -
     except UnmeasurableError as why:
         return not_measured(str(why), *quantity), ""
     pushed = max(LEAST, min(MINUTE, int(seconds * PACE / work)))
-    first, half, last = memory_over(system, ear, pushed)
-    value = Value((last - first) / 1e6, *quantity, reason="" if pushed == MINUTE else f"over {pushed} s instead of a minute")
+    first, half, last, pushed = memory_over(system, ear, pushed, 4 * seconds)
+    value = Value((last - first) / 1e6, *quantity, reason="" if pushed >= MINUTE else f"over {pushed} s instead of a minute")
     grown = last - half
     return value, f"memory grows: {grown / 1e6:.3g} MB in the last {pushed - pushed // 2} s of {pushed}" if grown > FLAT else ""
 

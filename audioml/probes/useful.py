@@ -7,8 +7,8 @@ of the whole clips and b the baseline's on the same clips, the shortest C with (
 (m - baseline) / (ceiling - baseline), that is a loss of at most 1 %; the ceiling cancels.
 
 Protocol: up to 12 test clips, evenly spread, whole; the clips are cut into overlapping chunks, the system runs over each as
-over a clip of its own, and of each only the last half of its past is kept, so that no moment sees more than C and none less
-than C/2.  What it looks ahead is left to it (where that has no end: C there too, so both sides are cut).  C is the system's
+over a clip of its own, and of each only the last quarter of its past is kept, so that no moment sees more than C and none less
+than 3C/4.  What it looks ahead is left to it (where that has no end: C there too, so both sides are cut).  C is the system's
 block times a power of two, of 30 ms to 4 s, found by bisection.  Where symbols leave frame by frame, the head's emission is put
 together and decoded as usual.  Where there is one answer per clip, the clip itself is cut to its loudest C seconds.  Pitfalls:
 bisection takes more context to be no worse; a system is not trained to begin in the middle, and a gain from context cannot be
