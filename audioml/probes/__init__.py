@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from audioml.system import System
 
 VERSION = 2  # of the definitions: tables refuse to mix; a test reminds of it when the list of values changes
-QUICK = 15.0  # seconds on one core, beyond which no probe of a small model should need
+QUICK = 20.0  # seconds on one core, of which the probes of a small model need about half
 
 
 def available() -> tuple[str, ...]:

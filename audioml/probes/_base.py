@@ -114,10 +114,30 @@ class Ear:
         return torch.cat(waves, 0)
 
 
-def ear_of(system: System) -> Ear:
-    """Raises UnmeasurableError for a ceiling, and when an input is no wave, leaves its rate open, or differs in rate."""
+def no_ceiling(system: System) -> None:
+    """Raises UnmeasurableError for what looks at the target."""
     if getattr(getattr(system.plan, "method", None), "needs", "") == "truth":
         raise UnmeasurableError("it looks at the target, which no system in use can")
+
+
+def asked(system: System, seconds: float) -> tuple[Batch, Seq]:
+    """Noise, or texts and symbols, on the inputs of what puts out sound, and how much of it is wanted: `seconds`."""
+    import torch
+
+    no_ceiling(system)
+    world: Any = system.plan.output.world
+    if world.family != "audio":
+        raise UnmeasurableError("it puts out no sound")
+    inputs = system.example(seconds, 1, torch.Generator().manual_seed(0))
+    return inputs, Seq(None, torch.tensor([round(seconds * world.rate)]))
+
+
+def ear_of(system: System) -> Ear:
+    """Raises UnmeasurableError for a ceiling, where there is no input, and when one is no wave, leaves its rate open, or differs in
+    rate."""
+    no_ceiling(system)
+    if not system.plan.inputs:
+        raise UnmeasurableError("it makes sound of nothing: there is no input to listen to")
     ports, rates = [], set()
     for port, side in system.plan.inputs.items():
         world: Any = side.world

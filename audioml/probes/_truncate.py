@@ -81,6 +81,7 @@ class Chunks:
     step: int
     ahead: int | None
     audio: bool
+    clips = 8  # at most
 
     def kept(self, c: int) -> int:
         """Samples that are kept of a chunk with a past of `c`."""
@@ -143,6 +144,7 @@ class Loudest:
     system: Any
     ear: Ear
     unit: int
+    clips = 48  # at most: answers that are right or wrong need more of them, and cost less
 
     def price(self, c: int) -> float:
         """At most the clip itself."""

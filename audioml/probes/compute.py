@@ -4,7 +4,8 @@ compute/parameters            weights, shared ones once
 compute/parameters_trainable  those that training changes
 compute/macs_per_second       multiply-accumulates per second of audio: those of one clip of 3 s, divided by 3.  Matrix
                               products, convolutions, attention and FFTs (a real FFT of n points as 1.25 n log2 n);
-                              element-wise work is not counted.  From encoding to rendering, as used.
+                              element-wise work is not counted.  From encoding to rendering, as used; of the sound that is made,
+                              where none is heard.
                               Attention over a whole clip grows with its length: the number holds for 3 s.
 compute/peak_memory_mb        weights and buffers, and the most bytes of tensors alive at once in one forward of 3 s, batch 1,
                               in 10^6 bytes; counted tensor by tensor, so scratch inside an operator is not seen.
@@ -13,9 +14,9 @@ compute/peak_memory_mb        weights and buffers, and the most bytes of tensors
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from audioml.probes._base import UnmeasurableError, ear_of, hushed, nothing
+from audioml.probes._base import UnmeasurableError, asked, ear_of, hushed, nothing
 from audioml.records import Value
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from audioml.system import System
 
 AFTER: tuple[str, ...] = ()
-SHARE = 0.05
+SHARE = 0.04
 VALUES = {
     "compute/parameters": ("", "low"),
     "compute/parameters_trainable": ("", ""),
@@ -47,18 +48,28 @@ def measure(
     trainable = sum(p.numel() for p in weights if p.requires_grad)
     out["compute/parameters_trainable"] = Value(trainable, *VALUES["compute/parameters_trainable"])
     try:
-        ear = ear_of(system)
+        given = _given(system)
     except UnmeasurableError as why:
         rest = {k: v for k, v in VALUES.items() if k not in ("compute/parameters", "compute/parameters_trainable")}
         return out | nothing(rest, str(why))
-    device = weights[0].device if weights else torch.device("cpu")
-    inputs = ear.batch(ear.noise(SECONDS * ear.rate).to(device))
     with hushed(system):
-        macs = count_macs(lambda: system(inputs))
+        macs = count_macs(lambda: system(*given))
         with torch.no_grad(), LiveBytes() as live:
-            system(inputs)
+            system(*given)
     out["compute/macs_per_second"] = Value(macs / SECONDS, *VALUES["compute/macs_per_second"])
     resident = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in (*weights, *system.buffers())}
     memory = (sum(resident.values()) + live.peak) / 1e6
     out["compute/peak_memory_mb"] = Value(memory, *VALUES["compute/peak_memory_mb"])
     return out
+
+
+def _given(system: System) -> tuple[Any, ...]:
+    """What the system is called with: noise where it hears sound, else what it makes sound of."""
+    try:
+        ear = ear_of(system)
+    except UnmeasurableError as why:
+        try:
+            return asked(system, SECONDS)
+        except UnmeasurableError:
+            raise why from None
+    return (ear.batch(ear.noise(SECONDS * ear.rate).to(next((p.device for p in system.parameters()), "cpu"))),)

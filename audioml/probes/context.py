@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from audioml.system import System
 
 AFTER = ("compute",)
-SHARE = 0.15
+SHARE = 0.11
 VALUES = {"context/lookahead_ms": ("ms", "low"), "context/receptive_field_ms": ("ms", "")}
 WINDOWS = (0.5, 1.0, 2.0, 4.0)  # seconds
 PASSES = 20  # forwards in float32 that one question in one window costs: gradients, perturbations, twice the precision

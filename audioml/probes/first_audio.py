@@ -17,8 +17,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from audioml.kinds import Seq
-from audioml.probes._base import UnmeasurableError, ear_of, hushed
+from audioml.probes._base import UnmeasurableError, asked, ear_of, hushed
 from audioml.probes.streaming import TOLERANCE
 from audioml.records import Value
 
@@ -37,10 +36,7 @@ def measure(
     system: System, data: Trial | None = None, *, found: Mapping[str, Value] | None = None, seconds: float = 1.5
 ) -> dict[str, Value]:
     """Raises UnmeasurableError where no sound leaves."""
-    if getattr(getattr(system.plan, "method", None), "needs", "") == "truth":
-        raise UnmeasurableError("it looks at the target, which no system in use can")
-    if system.plan.output.world.family != "audio":
-        raise UnmeasurableError("it puts out no sound")
+    asked(system, SHORT)
     import torch
 
     law = (found or {}).get("streaming/law_error")
@@ -74,17 +70,12 @@ def first_answer(system: Any, ear: Ear) -> float:
 
 def whole_clip(system: Any, seconds: float) -> tuple[float, int, str]:
     """ms to make a clip at once, how often it was timed, and what the number holds."""
-    import torch
-
-    plan = system.plan
-    rate = plan.output.world.rate
-    listens = any(side.world.family == "audio" for side in plan.inputs.values())
+    listens = any(side.world.family == "audio" for side in system.plan.inputs.values())
 
     def make(length: float) -> float:
-        draw = torch.Generator().manual_seed(0)
-        inputs = system.example(length, 1, draw)
+        inputs, ask = asked(system, length)
         start = time.thread_time()
-        system(inputs, Seq(None, torch.tensor([round(length * rate)])))
+        system(inputs, ask)
         return time.thread_time() - start
 
     make(SHORT)
@@ -95,5 +86,5 @@ def whole_clip(system: Any, seconds: float) -> tuple[float, int, str]:
         times.append(make(length))
     took = 1000 * median(times)
     wait = 1000 * length if listens else 0.0
-    note = f"a clip of {length:g} s at once: {took:.3g} ms of computing" + (" after the input has ended" if listens else "")
+    note = f"a clip of {length:g} s at once" + (", after its input has ended" if listens else "")
     return wait + took, len(times), note

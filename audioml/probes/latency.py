@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from audioml.system import System
 
 AFTER = ("context", "streaming", "compute")
-SHARE = 0.1
+SHARE = 0.07
 VALUES = {
     "latency/algorithmic_ms": ("ms", "low"),
     "latency/block_ms": ("ms", ""),

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from audioml.system import System
 
 AFTER = ("context", "compute")
-SHARE = 0.15
+SHARE = 0.11
 VALUES = {
     "streaming/law_error": ("", "low"),
     "streaming/smallest_block_ms": ("ms", "low"),
@@ -124,7 +124,7 @@ def _smallest(system: Any, ear: Ear, seconds: float) -> tuple[Value, str]:
             f"too slow: 95 % of its blocks of {ms(last.samples):g} ms, and of no smaller ones, keep up; they take {last.p95:.3g} ms"
         )
         return not_measured(slow, *quantity), slow
-    value = Value(ms(best.samples), *quantity, n=best.n, reason=f"95 % of such blocks take up to {best.p95:.3g} ms")
+    value = Value(ms(best.samples), *quantity, n=best.n)
     live = max(LIVE_MS, ms(own))  # a block that the system itself cannot do without is latency, not slowness
     return value, "" if ms(best.samples) <= live else f"too slow: no block below {ms(best.samples):g} ms keeps up on one thread"
 

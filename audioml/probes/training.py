@@ -91,7 +91,7 @@ def _macs(system: Any, data: Trial) -> tuple[float, str]:
     with hushed(system):
         once = sum(count_macs(lambda turn=turn: getattr(method, turn)(system, item)) for turn in method.turns)
     seen = _number(data.spent, "examples_seen")
-    return float(BACKWARD * once * seen), f"estimate: {BACKWARD} × {once / 1e6:.4g} million per item forward × {seen:.0f} items"
+    return float(BACKWARD * once * seen), "estimate: three forwards for each item seen"
 
 
 def first_of(batch: Batch) -> Batch:
