@@ -4,10 +4,10 @@ compute/parameters            weights, shared ones once
 compute/parameters_trainable  those that training changes
 compute/macs_per_second       multiply-accumulates per second of audio: those of one clip of 3 s, divided by 3.  Matrix
                               products, convolutions, attention and FFTs (a real FFT of n points as 1.25 n log2 n);
-                              element-wise work is not counted.  From encoding to rendering, as used; of the sound that is made,
-                              where none is heard.
+                              element-wise work is not counted.  From encoding to rendering, as used.  Where no sound
+                              is heard, those of making 1 s (or of what comes when 1 s is asked for), per second made.
                               Attention over a whole clip grows with its length: the number holds for 3 s.
-compute/peak_memory_mb        weights and buffers, and the most bytes of tensors alive at once in one forward of 3 s, batch 1,
+compute/peak_memory_mb        weights and buffers, and the most bytes of tensors alive at once in one such forward, batch 1,
                               in 10^6 bytes; counted tensor by tensor, so scratch inside an operator is not seen.
 """
 
@@ -31,7 +31,7 @@ VALUES = {
     "compute/macs_per_second": ("MAC/s", "low"),
     "compute/peak_memory_mb": ("MB", "low"),
 }
-SECONDS = 3
+SECONDS, MADE = 3, 1
 
 
 def measure(
@@ -55,8 +55,12 @@ def measure(
     with hushed(system):
         macs = count_macs(lambda: system(*given))
         with torch.no_grad(), LiveBytes() as live:
-            system(*given)
-    out["compute/macs_per_second"] = Value(macs / SECONDS, *VALUES["compute/macs_per_second"])
+            made = system(*given)
+    seconds = SECONDS
+    if len(given) > 1:
+        port, rate = system.plan.output.port, system.plan.output.world.rate
+        seconds = max(1, int(made[port].n[0])) / rate
+    out["compute/macs_per_second"] = Value(macs / seconds, *VALUES["compute/macs_per_second"])
     resident = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in (*weights, *system.buffers())}
     memory = (sum(resident.values()) + live.peak) / 1e6
     out["compute/peak_memory_mb"] = Value(memory, *VALUES["compute/peak_memory_mb"])
@@ -69,7 +73,7 @@ def _given(system: System) -> tuple[Any, ...]:
         ear = ear_of(system)
     except UnmeasurableError as why:
         try:
-            return asked(system, SECONDS)
+            return asked(system, MADE)
         except UnmeasurableError:
             raise why from None
     return (ear.batch(ear.noise(SECONDS * ear.rate).to(next((p.device for p in system.parameters()), "cpu"))),)
