@@ -65,7 +65,7 @@ def measure(
         kept = bisected(lambda c: judge.kept(cut.outputs(some, c)), lengths)
     best = min((c for c, share in kept.items() if share >= KEPT), default=None)
     note = "at least: no stretch shorter than the clips is enough" if best is None else ""
-    curve = ", ".join(f"{100 * share:.3g} % with {1000 * c / ear.rate:g} ms" for c, share in sorted(kept.items()))
+    curve = ", ".join(f"{100 * share:.4g} % with {1000 * c / ear.rate:g} ms" for c, share in sorted(kept.items()))
     needed = 1000 * (max(samples) if best is None else best) / ear.rate
     return {
         "context/useful_ms": Value(needed, *VALUES["context/useful_ms"], n=count, reason=note),
