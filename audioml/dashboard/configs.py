@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,7 @@ def _no_aliases(yaml: Any) -> Any:
 def flat_config(folder: Path | None) -> list[tuple[str, str]]:
     """Every setting that was resolved, as "model.width" -> "48", in the file's order."""
     raw = {name: value for name, value in read_yaml(folder).items() if name not in DULL}
-    found = []
-    for name, text in _walk(raw, "", 0):
-        if len(found) == MOST:
-            break
-        found.append((name, text))
-    return found
+    return list(islice(_walk(raw, "", 0), MOST)) if raw else []
 
 
 def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, str]]:

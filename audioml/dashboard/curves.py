@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ METRICS = "metrics.csv"
 def curves(folders: dict[str, Path], primary: str) -> dict[str, Any]:
     """``{"names": metrics, the primary's first, "runs": {run id: {metric: [[steps], [values]]}}}``; no file, no curve."""
     histories = {key: read_history(folder / METRICS) for key, folder in folders.items()}
-    names = {name for history in histories.values() for name, points in history.items() if len(points) > 1}
+    names = Counter(name for history in histories.values() for name, points in history.items() if len(points) > 1)
     tail = primary.rpartition("/")[2]
-    wanted = sorted((n for n in names if not n.endswith(DULL)), key=lambda name: (*_importance(name, tail), name))[:MOST]
+    wanted = sorted((n for n in names if not n.endswith(DULL)), key=lambda n: (*_importance(n, tail), -names[n], n))[:MOST]
     runs = {}
     for key, history in histories.items():
         own = {clean(name, 60): thin(history[name]) for name in wanted if history.get(name)}

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from audioml.dashboard.ties import tied
+from audioml.records import Value
 from audioml.table.build import Section
 from audioml.table.cells import ABSENT, UNASKED, Cell, clean, number, plain_cell
 from audioml.table.collect import Run, fingerprint
@@ -65,16 +66,18 @@ def _extra(section: Section) -> dict[Column, dict[int, dict[str, Cell]]]:
 
 def _delay(row: Row) -> Cell:
     values = row.run.record.values
-    parts = [values.get(name) for name in ("latency/algorithmic_ms", "latency/block_p95_ms", "latency/block_ms")]
-    numbers = [part.value for part in parts if part is not None and isinstance(part.value, int | float)]
+    wait, p95, block = (_measured(values.get(f"latency/{name}")) for name in ("algorithmic_ms", "block_p95_ms", "block_ms"))
     if not _streams(row):
         return Cell(ABSENT, reason="it does not stream")
-    if len(numbers) < 2:
+    if wait is None or p95 is None:
         return Cell(ABSENT, reason="algorithmic latency or computing time was not measured")
-    if len(numbers) == 3 and numbers[1] > numbers[2]:
-        return Cell(ABSENT, reason=f"computing a block takes {number(numbers[1])} ms (p95), longer than the block")
-    total = float(numbers[0] + numbers[1])
-    return Cell(number(total), total)
+    if block is not None and p95 > block:
+        return Cell(ABSENT, reason=f"computing a block takes {number(p95)} ms (p95), longer than the block")
+    return Cell(number(wait + p95), wait + p95)
+
+
+def _measured(value: Value | None) -> float | None:
+    return float(value.value) if value is not None and isinstance(value.value, int | float) else None
 
 
 def _examples(row: Row) -> Cell:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from audioml.dashboard.site import Site
-from audioml.records import cannot_write, write_bytes
+from audioml.records import cannot_write
 from audioml.table.build import Table
 
 OURS = re.compile(r"(run|curves|clips)-[0-9a-z]+\.js|[0-9a-f]{20}\.js")
@@ -26,9 +26,20 @@ def write_static(
     for name in names:
         if name.startswith("media/") and (out / name).is_file():
             continue  # named after the sound file's place, size and time
-        write_bytes(out / name, site.file(name) or b"")
+        _put(out / name, site.file(name) or b"")
     _tidy(out, {*names})
     return out / "index.html"
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Unlike a record, a page can be made again: hundreds of files are not worth waiting for the disk after each."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def _tidy(out: Path, wanted: set[str]) -> None:

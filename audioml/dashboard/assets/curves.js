@@ -15,12 +15,12 @@
     const values = lines.flatMap((line) => line.curve[1]);
     const [low, high] = inner(values);
     const clip = (v) => Math.min(Math.max(v, low), high);
-    const figure = host.appendChild(el("figure", {}, el("figcaption", {}, name)));
+    const figure = host.appendChild(el("figure"));
     const read = el("p", {className: "readout"}, " ");
     const say = (line) => { read.textContent = `${line.name}: ${audioml.number(line.curve[1].at(-1))} at step ${audioml.number(line.curve[0].at(-1))}`; };
     figure.append(audioml.plot({
       label: `${name} over the optimiser steps of ${lines.length} runs`, width: audioml.width(figure, 560), height: 260,
-      x: {values: lines.flatMap((line) => [line.curve[0][0], line.curve[0].at(-1)]), title: "steps"}, y: {values: [low, high], log},
+      x: {values: lines.flatMap((line) => [line.curve[0][0], line.curve[0].at(-1)]), title: "steps"}, y: {values: [low, high], title: name, log},
       draw: (of) => lines.map((line) => el("polyline", {class: `line ${line.style}`, "data-id": line.id, onpointerenter: () => say(line),
         points: audioml.polyline(line.curve[0].map((step, i) => [of.x(step), of.y(clip(line.curve[1][i]))]))}, el("title", {}, line.name))),
     }), read);
@@ -43,8 +43,9 @@
         audioml.label(section, row)], () => { audioml.choose(id, false); }, {title: "Take it out"}));
     });
     const rest = section.rows.filter((row) => row.has && !audioml.chosen().includes(row.id)).map((row) => [row.id, audioml.label(section, row)]);
-    host.append(el("ul", {className: "legend", "aria-label": "Runs in colour"}, chips));
-    if (rest.length) host.append(audioml.choice("Add a run", [["", "…"], ...rest], "", (id) => id && audioml.choose(id, true)));
+    const more = el("select", {"aria-label": "Add a run", onchange: (event) => event.target.value && audioml.choose(event.target.value, true)},
+      [["", "Add a run …"], ...rest].map(([id, text]) => el("option", {value: id}, text)));
+    host.append(el("ul", {className: "legend", "aria-label": "Chosen runs"}, chips, rest.length ? el("li", {}, more) : null));
   };
   audioml.legend = legend;
 

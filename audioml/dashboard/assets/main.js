@@ -29,7 +29,6 @@
     const put = (text) => { input.value = text; ask(text); };
     const keys = section.columns.map((column) => column.key).join(", ");
     return el("div", {className: "query"}, el("label", {for: "query"}, "Query"), input,
-      el("p", {id: "answer", role: "status"}),
       el("details", {className: "fold"}, el("summary", {}, "How to ask"),
         el("p", {}, "Conditions NAME<=VALUE (also >=, <, >, =, !=, ~ contains), words that must occur, and one wish: best NAME, least NAME or most NAME. All conditions must hold; a run in which one was not measured does not fit."),
         el("p", {}, `Names here: ${keys}, badge; also quality, params, compute.`),
@@ -39,11 +38,11 @@
     const {sections} = audioml.index, section = audioml.section();
     const tables = audioml.choice("Table", sections.map((s) => [s.key, `${s.title}${sections.filter((o) => o.title === s.title).length > 1 ? ` (${s.about})` : ""} · ${s.rows.length}`]),
       section.key, (key) => audioml.go({section: key, chosen: null}));
-    const look = audioml.choice("Colours", [["", "as the system"], ["light", "light"], ["dark", "dark"]], audioml.kept("theme", ""), theme);
+    document.querySelector("#look").replaceChildren(audioml.choice("Colours", [["", "system"], ["light", "light"], ["dark", "dark"]], audioml.kept("theme", ""), theme));
     const tabs = Object.entries(audioml.parts).map(([key, part]) => el("li", {}, el("a", {href: `#t=${key}`, "data-tab": key,
       "aria-current": key === audioml.state.tab ? "page" : null, onclick: (event) => { event.preventDefault(); audioml.go({tab: key}); document.querySelector(`[data-tab="${key}"]`)?.focus(); }}, part.title)));
-    document.querySelector("#bar").replaceChildren(el("div", {className: "row"}, tables, look), el("p", {className: "quiet"}, section.about),
-      queryBox(section), el("nav", {"aria-label": "Views"}, el("ul", {className: "tabs"}, tabs)));
+    document.querySelector("#bar").replaceChildren(el("div", {className: "row top"}, tables, queryBox(section)),
+      el("p", {className: "quiet about"}, section.about), el("p", {id: "answer", role: "status"}), el("nav", {"aria-label": "Views"}, el("ul", {className: "tabs"}, tabs)));
     say();
   };
   const empty = () => {
@@ -69,13 +68,18 @@
 
   // ---- runs in progress ----
   const progress = () => {
-    const runs = audioml.live.runs, host = document.querySelector("#live");
-    const open = host.querySelector("details")?.open ?? true;
-    const item = (run) => el("li", {className: run.state}, el("span", {}, `${run.task ? `${run.task}: ` : ""}${run.name}`), run.steps ? el("progress", {max: run.steps, value: Math.min(run.step, run.steps), "aria-label": `Steps of ${run.name}`}) : null,
-      el("span", {className: "quiet"}, run.state === "running" ? `step ${run.step}${run.steps ? ` of ${run.steps}` : ""}` : `stopped without a record at step ${run.step}`));
-    const going = runs.filter((run) => run.state === "running").length;
-    host.replaceChildren(...(runs.length ? [el("details", {className: "fold", open}, el("summary", {}, `${going} running, ${runs.length - going} stopped without a record`), el("ul", {className: "runs"}, runs.slice(0, 20).map(item)))] : []),
-      ...(audioml.index.notes.length ? [el("details", {className: "fold"}, el("summary", {}, `${audioml.index.notes.length} remark(s)`), el("ul", {}, audioml.index.notes.map((note) => el("li", {}, note))))] : []));
+    const host = document.querySelector("#live"), runs = audioml.live.runs;
+    const item = (run) => el("li", {}, el("span", {}, `${run.task ? `${run.task}: ` : ""}${run.name}`),
+      run.steps ? el("progress", {max: run.steps, value: Math.min(run.step, run.steps), "aria-label": `Steps of ${run.name}`}) : null,
+      el("span", {className: "quiet"}, `step ${run.step}${run.steps ? ` of ${run.steps}` : ""}`));
+    const fold = (key, title, items, otherwise) => {  // as open as it was
+      if (!items.length) return [];
+      const open = host.querySelector(`[data-key="${key}"]`)?.open ?? otherwise;
+      return [el("details", {className: "fold", open, "data-key": key}, el("summary", {}, `${items.length} ${title}`), el("ul", {className: "runs"}, items))];
+    };
+    const of = (state) => runs.filter((run) => run.state === state).slice(0, 100).map(item);
+    host.replaceChildren(...fold("running", "running", of("running"), true), ...fold("stopped", "stopped without a record", of("stopped"), false),
+      ...fold("notes", "remark(s)", audioml.index.notes.map((note) => el("li", {}, note)), false));
   };
 
   // ---- data, now and again ----

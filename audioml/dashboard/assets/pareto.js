@@ -38,11 +38,11 @@
   const names = (front, of, width, lit, section) => {  // labels on the front, where there is room
     const taken = [];
     return front.flatMap((p) => {
-      const [x, y] = [of.x(p.x), of.y(p.y) - 11];
+      const [x, y] = [of.x(p.x), of.y(p.y) - 12];
       if (!lit(p.row) || taken.some(([a, b]) => Math.abs(a - x) < 90 && Math.abs(b - y) < 15)) return [];
       taken.push([x, y]);
       const anchor = x > of.right - 60 ? "end" : x < of.left + 50 ? "start" : "middle";
-      return [el("text", {class: "name", x: x.toFixed(1), y: Math.max(y, of.top + 8).toFixed(1), "text-anchor": anchor}, p.row.name.slice(0, 24))];
+      return [el("text", {class: "name", x: x.toFixed(1), y: Math.max(y, of.top - 8).toFixed(1), "text-anchor": anchor}, audioml.label(section, p.row).slice(0, 28))];
     });
   };
 
@@ -62,9 +62,9 @@
     const [sx, sy] = [sense(section, x), sense(section, y)];
     const front = sx && sy ? audioml.front(points.filter((p) => !p.row.role && lit(p.row)), sx, sy) : [];
     const figure = host.appendChild(el("figure"));
-    const width = audioml.width(figure, 1100);
+    const width = audioml.width(figure, 1500);
     figure.append(audioml.plot({
-      label: `${y.title} against ${x.title}`, role: "group", width, height: Math.max(320, Math.min(520, width * 0.6)),
+      label: `${y.title} against ${x.title}`, role: "group", width, height: Math.max(320, Math.min(480, width * 0.6)),
       x: {values: points.map((p) => p.x), title: x.title, log}, y: {values: points.map((p) => p.y), title: y.title},
       draw: (of) => [front.length > 1 ? el("polyline", {class: "front", points: audioml.polyline(steps(front, of, sx < 0))}) : null,
         [...points].sort((p, q) => lit(p.row) - lit(q.row)).map((p) => shape(p, of, lit(p.row), found, section)), names(front, of, width, lit, section)].flat().filter(Boolean),

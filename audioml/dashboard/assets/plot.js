@@ -2,7 +2,7 @@
 // Small plots as SVG: lines and points, linear or logarithmic, readable by keyboard and screen reader.
 (() => {
   const {el} = audioml;
-  const LEFT = 58, RIGHT = 14, TOP = 10, BOTTOM = 40;
+  const LEFT = 58, RIGHT = 14, TOP = 26, BOTTOM = 40;
   const STEPS = [1, 2, 2.5, 5, 10];
 
   audioml.number = (value) => {
@@ -26,16 +26,20 @@
     const ticks = Array.from({length: last - first + 1}, (_, i) => Number(((first + i) * step).toPrecision(10)));
     return {ticks, ends: [ticks[0], ticks.at(-1)], place: (v) => v};
   };
-  const logarithmic = (low, high) => {
-    const first = Math.floor(Math.log10(low) + 1e-9), last = Math.max(Math.ceil(Math.log10(high) - 1e-9), Math.floor(Math.log10(low) + 1e-9) + 1);
-    let ticks = Array.from({length: last - first + 1}, (_, i) => 10 ** (first + i));
-    if (ticks.length < 4) ticks = ticks.flatMap((t) => [t, 2 * t, 5 * t]).slice(0, -2);
-    while (ticks.length > 8) ticks = ticks.filter((_, i) => i % 2 === 0);
-    return {ticks, ends: [Math.log10(10 ** first), last], place: Math.log10};
+  const logarithmic = (low, high) => {  // ends and ticks at 1, 2, 5 of each decade; only the 1 where there are many
+    const decades = Array.from({length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 2}, (_, i) => Math.floor(Math.log10(low)) - 1 + i);
+    const all = decades.flatMap((d) => [1, 2, 5].map((f) => Number((f * 10 ** d).toPrecision(3))));
+    const first = all.findLastIndex((t) => t <= low * 0.999), last = all.findIndex((t) => t >= high * 1.001);
+    const inside = all.slice(first, last + 1);
+    const round = inside.filter((t) => Number.isInteger(Number(Math.log10(t).toFixed(9))));
+    let ticks = round.length > 4 ? round : inside;
+    while (ticks.length > 9) ticks = ticks.filter((_, i) => i % 2 === 0);
+    return {ticks, ends: [Math.log10(inside[0]), Math.log10(inside.at(-1))], place: Math.log10};
   };
   const scale = (values, from, to, {log = false, about = 5} = {}) => {
-    const positive = log && values.every((v) => v > 0);
-    const made = (positive ? logarithmic : linear)(Math.min(...values), Math.max(...values), about);
+    const [least, most] = [Math.min(...values), Math.max(...values)];
+    const positive = log && least > 0 && most > 4 * least;  // a narrower range has no ticks to speak of
+    const made = (positive ? logarithmic : linear)(least, most, about);
     const [low, high] = made.ends;
     return {ticks: made.ticks, of: (v) => from + (made.place(v) - low) / (high - low) * (to - from), log: positive};
   };
@@ -57,10 +61,10 @@
         el("text", {x: place.toFixed(1), y: bottom + 17, "text-anchor": "middle"}, audioml.number(tick))];
     });
     const titles = [el("text", {class: "axis", x: (LEFT + width - RIGHT) / 2, y: height - 4, "text-anchor": "middle"}, x.title)];
-    if (y.title) titles.push(el("text", {class: "axis", "text-anchor": "middle", transform: `translate(12 ${(TOP + bottom) / 2}) rotate(-90)`}, y.title));
+    if (y.title) titles.push(el("text", {class: "axis", x: 4, y: 13}, y.title));
     const inner = draw({x: across.of, y: up.of, left: LEFT, right: width - RIGHT, top: TOP, bottom});
     return el("svg", {viewBox: `0 0 ${width} ${height}`, role, "aria-label": label, class: "plot"}, grid, feet, titles, inner);
   };
   audioml.polyline = (points) => points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
-  audioml.width = (host, most) => Math.max(280, Math.min(most, Math.floor((host.clientWidth || document.documentElement.clientWidth) - 2)));
+  audioml.width = (host, most) => Math.max(280, Math.min(most, Math.floor((host.clientWidth || document.documentElement.clientWidth) - 26)));  // less the figure's padding
 })();

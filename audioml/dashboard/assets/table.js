@@ -37,7 +37,8 @@
     return el("th", {scope: "row"}, el("div", {className: "who"},
       el("input", {type: "checkbox", checked: audioml.chosen().includes(row.id), "aria-label": `Show ${label} in curves and players`,
         onchange: (event) => audioml.choose(row.id, event.target.checked), "data-id": row.id}),
-      button(row.name, () => audioml.details(row), {className: "link", title: row.folder}), mark, audioml.badges(row)));
+      button(label, () => audioml.details(row), {className: "link", title: row.folder}), mark),
+    row.badges.length ? el("div", {className: "badges"}, audioml.badges(row)) : null);
   };
   const cell = (row, column, place) => {
     const found = row.cells[place];
