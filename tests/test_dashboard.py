@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -282,9 +281,9 @@ def test_a_second_page_keeps_what_is_the_same_and_takes_away_what_is_gone(tmp_pa
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def test_the_command_says_in_a_sentence_what_is_wrong(shell: Path, capsys: pytest.CaptureFixture[str]) -> None:

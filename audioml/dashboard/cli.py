@@ -36,7 +36,8 @@ def _write(folders: list[Path], records: list[Path], out: Path, votes: Path, com
     from audioml.table.collect import find_runs
 
     found = find_runs(folders, records)
-    print(f"{write_static(build_table(found), out, unfinished=found.unfinished, votes=votes, command=command)} (open it in a browser)")
+    index = write_static(build_table(found), out, unfinished=found.unfinished, votes=votes, command=command)
+    print(f"{index} (open it in a browser)")
 
 
 def _serve(folders: list[Path], records: list[Path], votes: Path, port: int, command: str) -> None:
@@ -44,7 +45,8 @@ def _serve(folders: list[Path], records: list[Path], votes: Path, port: int, com
     from audioml.dashboard.watch import Watch
 
     server = Server(Watch(folders, records, votes, command), port)
-    print(f"{server.url} shows {', '.join(map(str, [*folders, *records]))} as it changes; votes go to {votes}; Ctrl-C ends it", flush=True)
+    shown = ", ".join(map(str, [*folders, *records]))
+    print(f"{server.url} shows {shown} as it changes; votes go to {votes}; Ctrl-C ends it", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", nargs="*", type=Path, metavar="FOLDER", help=f"folders of runs (default {RUNS})")
     parser.add_argument("--port", type=int, default=PORT, help=f"port on this machine (default {PORT}; 0: a free one)")
     parser.add_argument("--static", type=Path, metavar="DIR", help="write the page as a folder instead of serving it")
-    parser.add_argument("--records", type=Path, action="append", default=[], metavar="DIR", help="also published records, DIR/*.json")
+    also = {"action": "append", "default": [], "metavar": "DIR", "help": "also published records, DIR/*.json"}
+    parser.add_argument("--records", type=Path, **also)
     parser.add_argument("--votes", type=Path, metavar="FILE", help=f"where votes are kept (default {FILE} beside the first folder)")
     return parser

@@ -1,4 +1,4 @@
-"""Runs that have no record yet: still running, or stopped without a word.  Only their curves are shown, never a number as a result."""
+"""Runs that have no record yet: still running, or stopped without a word.  Their curves are shown, never a number as a result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def live_data(folders: Iterable[Path], now: float | None = None) -> dict[str, An
         places[key] = folder
     entries.sort(key=lambda entry: -entry[0])
     found = curves({key: places[key] for _, key, _ in entries}, "")
-    return {"runs": [_entry(key, folder, now - touched, found["runs"].get(key, {})) for touched, key, folder in entries], "curves": found}
+    runs = [_entry(key, folder, now - touched, found["runs"].get(key, {})) for touched, key, folder in entries]
+    return {"runs": runs, "curves": found}
 
 
 def stamp(path: Path) -> float:

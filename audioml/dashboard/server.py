@@ -1,4 +1,4 @@
-"""A small server for one person's browser: this machine only, names looked up instead of paths joined, one thing to write (votes)."""
+"""A small server for one person's browser: this machine only, names looked up, never paths joined, one thing to write (votes)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class Server(ThreadingHTTPServer):
         try:
             super().__init__((ADDRESS, port), Handler)
         except OSError as error:
-            raise RunError(f"cannot serve on port {port}: {error.strerror or error}; choose another: --port N (0: a free one)") from None
+            why = error.strerror or error
+            raise RunError(f"cannot serve on port {port}: {why}; choose another: --port N (0: a free one)") from None
 
     @property
     def url(self) -> str:

@@ -56,7 +56,7 @@
     host.style.minHeight = `${host.offsetHeight}px`;  // no jump while it is drawn
     host.replaceChildren();
     Promise.resolve().then(() => part.draw(host, audioml.section(), () => mine !== drawn)).catch((error) => host.append(el("p", {className: "bad"}, error.message)))
-      .finally(() => { host.style.minHeight = ""; document.body.dataset.drawn = audioml.state.tab; });
+      .finally(() => { host.style.minHeight = ""; document.body.dataset.drawn = audioml.state.tab; performance.mark("drawn"); });
   };
   audioml.show = () => {
     delete document.body.dataset.drawn;
@@ -101,6 +101,10 @@
       if (!busy) { const at = scrollY; audioml.show(); scrollTo(0, at); }
     } catch { document.body.classList.add("alone"); }  // the server has gone: what is here stays
   };
+  const watch = async () => {
+    await look();
+    setTimeout(watch, document.body.classList.contains("alone") ? 10 * EVERY : EVERY);
+  };
   const begin = async () => {
     theme(audioml.kept("theme", ""));
     try { await fetchAll(); } catch (error) {
@@ -110,7 +114,7 @@
     audioml.read();
     progress();
     audioml.show();
-    if (audioml.version) setInterval(look, EVERY);
+    if (audioml.version) setTimeout(watch, EVERY);
     addEventListener("hashchange", () => { audioml.read(); audioml.show(); });
     wide = innerWidth;
     addEventListener("resize", () => { if (Math.abs(innerWidth - wide) > 40 && ["pareto", "curves"].includes(audioml.state.tab)) { wide = innerWidth; view(); } });

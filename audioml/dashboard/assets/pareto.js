@@ -8,7 +8,8 @@
 
   const numeric = (section) => section.columns.filter((column) => column.form !== "text" && section.rows.some((row) => typeof audioml.value(section, row, column.key) === "number"));
   const sense = (section, column) => ({high: 1, low: -1}[column.key === "primary" ? section.better : column.better] ?? 0);
-  const pick = (section, keys) => keys.find((key) => numeric(section).some((column) => column.key === key));
+  const varied = (section, key) => new Set(section.rows.map((row) => audioml.value(section, row, key)).filter((v) => v !== null)).size > 1;
+  const pick = (section, keys) => keys.find((key) => varied(section, key) && numeric(section).some((column) => column.key === key));
   // the runs that no other run beats in both
   audioml.front = (points, sx, sy) => {
     const better = (a, b) => sx * (a.x - b.x) >= 0 && sy * (a.y - b.y) >= 0 && (a.x !== b.x || a.y !== b.y);

@@ -15,7 +15,7 @@
   const OPERATORS = {
     "<=": (a, b) => a <= b, ">=": (a, b) => a >= b, "<": (a, b) => a < b, ">": (a, b) => a > b, "=": (a, b) => a === b, "!=": (a, b) => a !== b,
   };
-  const TERM = /\s*(?:([\p{L}_][\p{L}\p{N}_/-]*)\s*(<=|>=|!=|==|≤|≥|<|>|=|~)\s*("[^"]*"|[^\s,]+)|"([^"]*)"|([^\s,"]+)|,)/uy;
+  const TERM = /\s*(?:([\p{L}_][\p{L}\p{N}_/-]*)\s*(<=|>=|!=|==|≤|≥|<|>|=|~)\s*("[^"]*"|[^\s,<>=~≤≥!"][^\s,]*)|"([^"]*)"|([^\s,"]+)|,)/uy;
   const SPARE = new Set(["and", "with", "the", "&", "&&"]);
   const plain = (text) => String(text).toLowerCase();
 
@@ -33,7 +33,8 @@
   const find = (section, name) => {
     const word = plain(name);
     if (word === "badge" || word === "badges") return {key: "badge", form: "text", title: "badges"};
-    const key = audioml.column(section, word) >= 0 ? word : NAMES[word] ?? word;
+    const own = section.primary.split("/").pop().toLowerCase();  // the ranking metric by its own name
+    const key = audioml.column(section, word) >= 0 ? word : word === own ? "primary" : NAMES[word] ?? word;
     const place = audioml.column(section, key);
     if (place >= 0) return section.columns[place];
     if (NAMES[word] || audioml.index.sections.some((other) => audioml.column(other, key) >= 0)) {
