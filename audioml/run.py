@@ -17,7 +17,7 @@ from audioml.errors import AudiomlError, RequestError, RunError
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, Value, cannot_write
-from audioml.runfolder import SHARED_FOLDER, make_folder, run_signature, write_config
+from audioml.runfolder import SHARED_FOLDER, make_folder, run_family, run_signature, write_config
 
 
 def execute(request: Request, *, resume: Path | None = None) -> Record:
@@ -71,6 +71,7 @@ def _write(record: Record, request: Request, folder: Path, begin: float, main_pr
         return
     record.provenance = {
         **provenance(seed=request.seed, wall_s=round(time.time() - begin, 2), folder=folder.name, name=request.name),
+        "family": run_family(request),
         **record.provenance,
     }
     try:

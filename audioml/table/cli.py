@@ -60,5 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=OUT, help=f"where the table goes (default {OUT})")
     parser.add_argument("--task", help="only this task")
     parser.add_argument("--records", type=Path, action="append", metavar="DIR", help="also published records, DIR/*.json")
+    parser.add_argument("--talk", action="store_true", help="the talk's table from measurements instead (--talk --help says more)")
     parser.add_argument("--quiet", action="store_true", help="write the files, print nothing")
     return parser

@@ -38,6 +38,12 @@ COLUMNS: tuple[Column, ...] = (
         "✓ the interval lies on the better side of zero; ✗ it does not.",
         "delta", brief=True,
     ),
+    Column("standing", "Against the best", ("row:standing",),
+           "Against the row with the best mean, paired over seeds and test items, after Holm's correction over all pairs of the "
+           "table: rows that cannot be told from the best tie with it.  One seed decides nothing.", "text", brief=True),
+    Column("seeds", "Seeds", ("row:seeds",), "How often the row was trained; its numbers are means over these.", "integer",
+           brief=True),
+    Column("spread", "Between seeds", ("row:spread",), "Standard deviation of the primary metric between seeds, and its range."),
     Column("baseline", "Baseline", ("row:baseline",), "The primary metric of the trivial predictor on the same items."),
     Column("ceiling", "Ceiling", ("row:ceiling",), "The primary metric of the ideal predictor on the same items."),
     Column("si_sdri", "SI-SDR improvement dB", ("fidelity/si_sdr_improvement",), "SI-SDR gained over the input.",
@@ -80,7 +86,7 @@ COLUMNS: tuple[Column, ...] = (
            brief=True),
     Column("steps", "Steps", ("provenance:steps",), "Optimiser steps.", "integer"),
     Column("preset", "Preset", ("axes:preset",), "How long and how large.", "text"),
-    Column("seed", "Seed", ("axes:seed", "provenance:seed"), "One seed is one draw: no winner from one seed.", "integer"),
+    Column("seed", "Seed", ("axes:seed", "provenance:seed"), "Which seeds.", "integer"),
     Column("signature", "Signature", ("row:signature",), "Hash of the settings that matter.", "text"),
     Column("status", "Status", ("row:status",), "done, failed or interrupted, with the error.", "text", brief=True),
 )  # fmt: skip
