@@ -35,7 +35,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "delta", "Δ over baseline", ("row:delta",),
         "Mean difference to the trivial baseline, test item by test item, with a paired 95 % bootstrap interval. "
-        "✓ the interval lies on the better side of zero; ✗ it does not.",
+        "✓ the interval lies on the better side of zero; ✗ it does not. From one seed it is about that trained network alone.",
         "delta", brief=True,
     ),
     Column("standing", "Against the best", ("row:standing",),

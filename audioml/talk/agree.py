@@ -52,7 +52,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation of a column on one task, or the mean over `tasks`; `rho` None: `reason` says why."""
+    """Spearman's rank correlation of a column on one task, or the mean over `tasks`; `rho` None: `reason` says why.
+
+    `chance`: 95 of 100 random orders of the talk's grades correlate less; `luck`: the share of cells in which they would agree.
+    """
 
     column: str
     tasks: tuple[str, ...]
@@ -60,6 +63,7 @@ class Correlation:
     rho: float | None = None
     ci: tuple[float, float] | None = None
     chance: float | None = None
+    luck: float | None = None
     reason: str = ""
 
 
@@ -161,20 +165,22 @@ def _compare(out: Verdicts, arena: Arena, aspect: Aspect, talk: Opinion) -> None
         if judged.verdict == NOT:
             judged.reason = f"seeds and items do not settle it ({100 * share:.0f} % of resamples agree)"
     out.ranked[key] = ranked
-    out.by_task[key] = _correlation(aspect.key, arena.task, ranked, talks, places, drawn, arena.place)
+    out.by_task[key] = _correlation(aspect.key, arena, ranked, talks, places, drawn, rule.within)
 
 
 def _correlation(
-    column: str, task: str, ranked: Ranked, talks: np.ndarray, places: np.ndarray, drawn: np.ndarray, seed: int
+    column: str, arena: Arena, ranked: Ranked, talks: np.ndarray, places: np.ndarray, drawn: np.ndarray, within: float
 ) -> Correlation:
+    task = arena.task
     rho, rhos = float(stats.spearman(talks, places)), stats.spearman(talks, drawn)
     n = len(ranked.rows)
     if not np.isfinite(rho):
         which = "the talk grades all of these rows alike" if np.ptp(talks) == 0 else "all of these rows were measured alike"
         return Correlation(column, (task,), n, reason=which)
-    orders = np.random.default_rng(seed).permuted(np.tile(talks, (ORDERS, 1)), axis=1)
+    orders = np.random.default_rng(arena.place).permuted(np.tile(talks, (ORDERS, 1)), axis=1)
     chance = float(np.quantile(np.abs(stats.spearman(orders, places)), 0.95))
-    return Correlation(column, (task,), n, rho, _ends(rhos[np.isfinite(rhos)]), chance)
+    luck = float((np.abs(orders - places) <= within).mean())
+    return Correlation(column, (task,), n, rho, _ends(rhos[np.isfinite(rhos)]), chance, luck)
 
 
 def _overall(out: Verdicts, arenas: Sequence[Arena], aspect: Aspect) -> Correlation:
@@ -196,7 +202,8 @@ def _overall(out: Verdicts, arenas: Sequence[Arena], aspect: Aspect) -> Correlat
     mean = float(np.mean([found.rho for _, found in known]))
     tasks = tuple(arena.task for arena, _ in known)
     chance = float(np.quantile(np.abs(np.nanmean(chances, 0)), 0.95))
-    return Correlation(aspect.key, tasks, len(names), mean, _ends(np.nanmean(rhos, 0)), chance)
+    luck = sum(found.luck * found.rows for _, found in known) / sum(found.rows for _, found in known)
+    return Correlation(aspect.key, tasks, len(names), mean, _ends(np.nanmean(rhos, 0)), chance, luck)
 
 
 def _suits(out: Verdicts, arena: Arena, talk: Opinion) -> None:

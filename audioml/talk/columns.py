@@ -78,7 +78,7 @@ def _number(row: Row, name: str) -> Number | None:
         return Number(name, text, value.unit, None, row.seeds)
     per_seed = _floats(row, name)
     ci = value.ci or (stats.estimate([[x] for x in per_seed]).ci if len(per_seed) > 1 else None)
-    return Number(name, float(value.value), value.unit, ci, row.seeds)
+    return Number(name, float(value.value), value.unit, ci if ci and ci[0] < ci[1] else None, row.seeds)  # a count has no doubt
 
 
 def _bounded(row: Row, name: str) -> bool:
@@ -112,8 +112,14 @@ def fidelity(arena: Arena, row: Row, rule: Rule) -> Cell:
         return Cell(reason=_why(row, name))
     value = row.entry.record.values[name]
     items = [run.record.items.get(name, []) for run in row.entry.runs]
-    whole = all(items) and len(set(map(len, items))) == 1
-    best, drawn = _drawn(arena, stats.matrix(items)) if whole else resampled(arena, _floats(row, name), False)
+    x = stats.matrix(items) if all(items) and len(set(map(len, items))) == 1 else None
+    per_seed = _floats(row, name)
+    if x is not None and x.shape[1]:
+        best, drawn = _drawn(arena, x)
+    elif per_seed:
+        best, drawn = resampled(arena, per_seed, False)
+    else:
+        return Cell(reason=_why(row, name))
     sign = -1.0 if value.better == "low" else 1.0
     top = row.entry.record.ceilings.get(name)
     ceiling = [Number(f"ceiling {name}", float(top.value), top.unit)] if top and isinstance(top.value, int | float) else []
@@ -124,8 +130,6 @@ def fidelity(arena: Arena, row: Row, rule: Rule) -> Cell:
 
 
 def _drawn(arena: Arena, x: np.ndarray) -> tuple[float, np.ndarray]:
-    if not x.shape[1]:
-        return math.nan, np.full(arena.resamples, math.nan)
     return float(x.mean()), stats.draws(x, resamples=arena.resamples, seed=arena.seed)
 
 

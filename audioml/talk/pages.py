@@ -47,7 +47,7 @@ def correlation(found: Correlation) -> str:
     """``0.62 [0.55, 0.70]``, or a dash."""
     if found.rho is None:
         return "–"
-    return with_interval(found.rho, found.ci) if found.ci else number(found.rho)
+    return with_interval(found.rho, found.ci) if found.ci and found.ci[0] < found.ci[1] else number(found.rho)
 
 
 def seeds_of(arena: Arena) -> str:
@@ -208,7 +208,8 @@ def _json_cell(judged: Judged) -> dict[str, Any]:
     numbers = [{**vars(one), "value": _finite(one.value), "ci": ends[one.name]} for one in judged.cell.numbers]
     return {
         "row": judged.row, "column": judged.column, "measured": shown(judged), "numbers": numbers,
-        "ranked": _finite(judged.cell.best), "talk": judged.said, "talk_grade": judged.grade, "talk_place": judged.talk_place, "place": judged.place,
+        "ranked": _finite(judged.cell.best), "talk": judged.said, "talk_grade": judged.grade,
+        "talk_place": judged.talk_place, "place": judged.place,
         "place_ci": judged.place_ci, "verdict": judged.verdict, "reason": judged.reason, "seeds": judged.seeds,
     }  # fmt: skip
 

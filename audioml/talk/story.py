@@ -22,8 +22,8 @@ def story(result: Result) -> str:
         "table “mostly for fun”, with the advice to run the experiments for each task; these are experiments, at one size and one",
         "length of training, on small data.", "",
         "## In one table", "",
-        "| Column | Rank correlation, mean over tasks | Chance stays below | Tasks | Agree | Disagree | Not comparable |",
-        "|---|---|---|---|---|---|---|",
+        "| Column | Rank correlation, mean over tasks | Chance stays below | Tasks | Agree | Disagree | Not comparable | Luck |",
+        "|---|---|---|---|---|---|---|---|",
         *(_row(result, key) for key in result.talk.aspects), "",
         *_method(result), "",
         "## Column by column", "",
@@ -40,19 +40,21 @@ def _row(result: Result, key: str) -> str:
     counts, found = result.verdicts.counts(column=key), result.verdicts.overall.get(key)
     rho = correlation(found) if found else "–"
     chance = number(found.chance) if found and found.chance is not None else "–"
+    luck = f"{100 * found.luck:.0f} %" if found and found.luck is not None else "–"
     tasks = len(found.tasks) if found else len({j.task for j in _judged(result, SUITABLE) if j.verdict != NOT})
-    cells = [result.talk.aspects[key].title, rho, chance, str(tasks), *(str(counts[v]) for v in (AGREE, DISAGREE, NOT))]
+    cells = [result.talk.aspects[key].title, rho, chance, str(tasks), *(str(counts[v]) for v in (AGREE, DISAGREE, NOT)), luck]
     return "| " + " | ".join(map(escape, cells)) + " |"
 
 
 def _method(result: Result) -> list[str]:
     rule = result.talk.rule
     return [
-        "A cell agrees when the row's places among the compared rows (0 least, 1 most), by the talk's grade and by measurement, are",
-        f"at most {number(rule.within)} apart in at least {100 * rule.sure:.0f} % of the resamples over seeds × test items, and",
-        f"disagrees when they are farther apart in as many; else it is not settled. At least {rule.fewest} rows of two or more",
+        "A cell agrees when the row's places among the compared rows (0 least, 1 most), by the talk's grade and by measurement,",
+        f"are at most {number(rule.within)} apart in at least {100 * rule.sure:.0f} % of the resamples over seeds × test items,",
+        f"and disagrees when they are farther apart in as many; else it is not settled. At least {rule.fewest} rows of two or more",
         "seeds are needed. Intervals are 95 %.",
-        "“Chance stays below”: 95 of 100 random orders of the talk's grades correlate less than that with what was measured.",
+        "“Chance stays below”: 95 of 100 random orders of the talk's grades correlate less than that with what was measured;",
+        "“Luck”: the share of compared cells in which such a random order would agree, so that many agreements are no evidence yet.",
     ]  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def said_of(found: Correlation) -> str:
     if found.rho is None or found.ci is None or found.chance is None:
         return f"nothing can be said: {found.reason or 'it was not measured'}"
     low, high = found.ci
-    value = f"{with_interval(found.rho, found.ci)}, chance stays below {number(found.chance)}"
+    value = f"{correlation(found)}, chance stays below {number(found.chance)}"
     if low > found.chance:
         return f"the measured order follows the talk's ({value})"
     if high < -found.chance:
@@ -81,23 +83,37 @@ def _column(result: Result, key: str) -> list[str]:
         where = f"Over {len(overall.tasks)} task(s) and {overall.rows} rows " if overall.tasks else "Over all tasks "
         lines.append(f"- {escape(where + said_of(overall))}.")
         lines += [f"- {escape(a.task)}: {escape(said_of(result.verdicts.by_task[a.task, key]))}." for a in result.arenas]
-    for verdict, words in ((AGREE, "Agree"), (DISAGREE, "Disagree")):
-        found = [judged for judged in _judged(result, key) if judged.verdict == verdict]
-        lines += [f"- {words}: {_sentence(result, judged)}" for judged in found]
+    for arena in result.arenas:
+        same = [_agreed(result, j) for j in _judged(result, key) if j.verdict == AGREE and j.task == arena.task]
+        lines += [f"- Agree: {escape(arena.task)}: {escape('; '.join(same))}."] if same else []
+    lines += [f"- Disagree: {_sentence(result, judged)}" for judged in _judged(result, key) if judged.verdict == DISAGREE]
     reasons: dict[str, list[str]] = {}
     for judged in _judged(result, key):
         if judged.verdict == NOT and judged.said and not judged.reason.startswith(("does not fit", "not run")):
-            reasons.setdefault(judged.reason, []).append(f"{judged.task} {judged.row}")
+            reasons.setdefault(judged.reason.partition(" (")[0], []).append(f"{judged.task} {judged.row}")
     lines += [f"- Not comparable: {escape(_few(where))}: {escape(reason)}." for reason, where in reasons.items()]
     return [*lines, ""]
+
+
+def _agreed(result: Result, judged: Judged) -> str:
+    """Name, the talk's words, and both places; what was measured stands in table.md."""
+    said = f"{result.talk.rows[judged.row]} (“{judged.said}”"
+    if judged.place is None or judged.talk_place is None:
+        return f"{said}, {shown(judged)})"
+    return f"{said}, place {_place(judged)}, the talk's {number(judged.talk_place)})"
+
+
+def _place(judged: Judged) -> str:
+    ci = judged.place_ci
+    return with_interval(judged.place or 0.0, ci) if ci and ci[0] < ci[1] else number(judged.place or 0.0)
 
 
 def _sentence(result: Result, judged: Judged) -> str:
     name = result.talk.rows[judged.row]
     measured = f"{judged.task}: {name}. The talk: “{judged.said}”; measured over {judged.seeds} seeds: {shown(judged)}"
-    if judged.place is None or judged.talk_place is None or judged.place_ci is None:
+    if judged.place is None or judged.talk_place is None:
         return f"{escape(measured)}."
-    place = f"place {with_interval(judged.place, judged.place_ci)}, the talk's {number(judged.talk_place)}"
+    place = f"place {_place(judged)}, the talk's {number(judged.talk_place)}"
     return f"{escape(measured)} ({escape(place)})."
 
 
@@ -181,7 +197,7 @@ def _limits(result: Result) -> list[str]:
     if lone:
         lines.append(f"Trained once, so without a verdict: {_few(lone)}.")
     if budgets == {""}:
-        lines.append("The rows are as their preset sizes them, not of equal parameters or compute: ties and wins are of these settings.")
+        lines.append("The rows are as their preset sizes them, not of equal parameters or compute: what holds, holds for these.")
     presets = sorted({a.preset for a in result.arenas})
     lines += [
         f"Training is as short as preset {', '.join(presets)} makes it: rows that learn slowly (transformers, GANs, diffusion) are "
@@ -189,6 +205,7 @@ def _limits(result: Result) -> list[str]:
         "The data are small and partly synthetic; another data set may order the rows otherwise.",
         "A correlation's interval is of the measurement (seeds and test items). The rows are the ten of the talk: with so few, "
         "chance alone gives large correlations, so both numbers stand side by side.",
+        "Each correlation is held against chance by itself: of twenty that are nothing, one is expected to clear it.",
         "A tie is no proof of equality: a smaller difference than the interval shows may be there.",
         "Times are of one machine's CPU under the load it had.",
         "Fidelity and accuracy come from the same metric where the task's own metric is a signal distance; they are then not two "
