@@ -27,6 +27,7 @@ from audioml.records import Value
 from audioml.table import build_table, write_table
 from audioml.table.collect import find_runs
 from tests.sample_runs import HOSTILE, PRIMARY, asr, bare, enhancement, gallery
+from tests.test_table import three_seeds
 
 
 @pytest.fixture(scope="module")
@@ -114,20 +115,53 @@ def test_the_delay_counts_only_where_streaming_was_proven_and_keeps_up(tmp_path:
     assert cells["d"][1] is None
 
 
-def test_ties_are_those_of_the_paired_t_interval() -> None:
+def test_ties_of_one_seed_are_those_of_the_paired_t_interval() -> None:
     from scipy.stats import ttest_rel
 
     rng = np.random.default_rng(0)
     easy = rng.normal(0, 5, 40)  # what makes an item easy for all cancels
     items = [list(easy + rng.normal(shift, 1, 40)) for shift in (0, 0.1, 0.5, 2)]
-    found = tied(items)
+    found = tied([{0: row} for row in items], "high")
     for i, a in enumerate(items):
         for j, b in enumerate(items):
-            assert found[i][j] == ("1" if i == j or ttest_rel(a, b).pvalue > 0.05 else "0")
-    assert tied([[1.0, 2.0], [1.0, 2.0], [], [1.0] * 9]) == ["1???", "?1??", "??1?", "???1"]
-    gaps = [items[0], [None, *items[3][1:]], [None] * 36 + items[3][36:]]
-    assert [row[0] for row in tied(gaps)] == ["1", "0", "?"]
-    assert tied([]) == []
+            assert found[i][j] == ("1" if i == j else "t" if ttest_rel(a, b).pvalue > 0.05 else "d")
+    assert tied([{0: [1.0, 2.0]}, {0: [1.0, 2.0]}, {}, {0: [1.0] * 9}], "high") == ["1???", "?1??", "??1?", "???1"]
+    gaps = [{0: items[0]}, {0: [None, *items[3][1:]]}, {0: [None] * 36 + items[3][36:]}, {1: items[0]}]
+    assert [row[0] for row in tied(gaps, "high")] == ["1", "d", "?", "?"]
+    assert tied([], "high") == []
+
+
+def test_ties_of_several_seeds_are_the_tables_own(tmp_path: Path) -> None:
+    three_seeds(tmp_path, "good", [5.0, 5.1, 4.9])
+    three_seeds(tmp_path, "even", [5.05, 4.95, 5.05])
+    three_seeds(tmp_path, "bad", [1.0, 1.1, 0.9])
+    three_seeds(tmp_path, "lone", [9.0])
+    page = site(tmp_path)
+    (section,) = data(page, "data/index")["sections"]
+    places = {row["name"]: i for i, row in enumerate(section["rows"])}
+    letters = {(a, b): section["tied"][i][j] for a, i in places.items() for b, j in places.items()}
+    assert letters["good", "even"] == letters["even", "good"] == "1"
+    assert letters["good", "bad"] == "0"
+    assert letters["lone", "good"] == "d"
+    badges = {row["name"]: {badge["text"] for badge in row["badges"]} for row in section["rows"]}
+    assert {name for name, own in badges.items() if "tie" in own} == {"good", "even"}
+    assert not [name for name, own in badges.items() if "best" in own]
+    assert [len(row["runs"]) for row in section["rows"]] == [1, 3, 3, 3]
+    assert all(page.file(f"data/run-{run['id']}.js") for row in section["rows"] for run in row["runs"]), "each seed is reachable"
+    bare(tmp_path, "bad3", axes={"model": "bad", "seed": 3}, values={PRIMARY: Value(5.0, "dB", "high", 40), "streaming/class": Value("offline")})
+    rows = {row["name"]: row for row in data(site(tmp_path), "data/index")["sections"][0]["rows"]}
+    assert "streaming proven" in {badge["text"] for badge in rows["good"]["badges"]}
+    assert "streaming proven" not in {badge["text"] for badge in rows["bad"]["badges"]}, "one seed that does not is enough"
+
+
+def test_shares_of_the_data_can_be_set_beside_each_other(tmp_path: Path) -> None:
+    for share in (0.25, 0.5, None):
+        bare(tmp_path, f"a{share}", axes={"model": "a", **({"share": share} if share else {})}, signature=f"s{share}")
+    sections = data(site(tmp_path), "data/index")["sections"]
+    assert len(sections) == 3
+    assert len({section["family"] for section in sections}) == 1
+    place = [column["key"] for column in sections[0]["columns"]].index("share")
+    assert sorted(section["rows"][0]["cells"][place][1] for section in sections) == [0.25, 0.5, 1.0]
 
 
 # ---- curves, live runs, configurations -----------------------------------------------------------------------------

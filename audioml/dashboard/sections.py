@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
+from audioml import stats
 from audioml.dashboard.ties import tied
 from audioml.records import Value
 from audioml.table.build import Section
@@ -13,6 +15,7 @@ from audioml.table.collect import Run, fingerprint
 from audioml.table.columns import Column
 from audioml.table.paired import BEATS, EVEN, WORSE
 from audioml.table.rows import Row
+from audioml.table.seeds import Entry, seed_of
 
 # what the page adds to the table's columns, because a choice is made by it
 DELAY = Column(
@@ -22,11 +25,15 @@ DELAY = Column(
     unit="ms", better="low",
 )  # fmt: skip
 EXAMPLES = Column("examples", "Examples seen", ("provenance:examples_seen",), "Training examples drawn.", "count", better="low")
-SHARE = Column("share", "Share of data", ("axes:share",), "Share of the training data that was used.", better="low")
+SHARE = Column("share", "Share of data", (), "Share of the training data that was used.", better="low")
 VERDICTS = {
     BEATS: ("beats baseline", "good", "paired over test items, the 95 % interval lies on the better side of zero"),
     EVEN: ("no better than baseline", "dull", "paired over test items, the 95 % interval holds zero"),
     WORSE: ("worse than baseline", "bad", "paired over test items, the 95 % interval lies on the worse side of zero"),
+}
+STANDINGS = {
+    stats.BEST: ("best", "lead", "ahead of each other row of several seeds (paired over seeds and items, after Holm)"),
+    stats.TIED: ("tie", "lead", "cannot be told from the best (paired over seeds and items, after Holm over all pairs)"),
 }
 ONLINE = "online"
 
@@ -38,9 +45,12 @@ def run_id(run: Run) -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:12]
 
 
-def section_data(section: Section, key: str) -> dict[str, Any]:
-    """The section as plain JSON.  A cell is ``[text, number or text to sort by, reason, mark]``, or 0: not in the record."""
-    extra = _extra(section)
+def section_data(section: Section, key: str, shares: bool = False) -> dict[str, Any]:
+    """The section as plain JSON.  A cell is ``[text, number or text to sort by, reason, mark]``, or 0: not in the record.
+
+    `shares`: other sections differ from it in the share of the training data alone, so the share is a column.
+    """
+    extra = _extra(section, shares)
     own = [column for column in extra if any(cells[column.key].value is not None for cells in extra[column].values())]
     rows = [_row(row, section.columns, {c.key: extra[c][id(row)][c.key] for c in own}) for row in section.rows]
     columns = [*map(_column, section.columns), *map(_column, own)]
@@ -49,23 +59,30 @@ def section_data(section: Section, key: str) -> dict[str, Any]:
         "key": key,
         **facts,
         "data": section.data,
+        "family": siblings(section),
         "absent": [column.title for column in section.absent],
         "columns": columns,
         "rows": rows,
-        "tied": tied([row.run.record.items.get(section.primary, []) if row.done else [] for row in section.rows]),
+        "tied": tied([Entry(row.runs, row.record).seeds if row.done else {} for row in section.rows], section.better),
     }
 
 
-def _extra(section: Section) -> dict[Column, dict[int, dict[str, Cell]]]:
+def siblings(section: Section) -> str:
+    """Equal for sections that may be set beside each other as more and less data: they differ in the share alone."""
+    same = section.task, section.data, section.fingerprint, section.measures, section.budget, str(section.items), section.primary
+    return hashlib.sha256("|".join(same).encode()).hexdigest()[:12]
+
+
+def _extra(section: Section, shares: bool) -> dict[Column, dict[int, dict[str, Cell]]]:
     """The page's own columns, for each row (by identity)."""
-    made = {DELAY: _delay, EXAMPLES: _examples}
-    if all(column.key != SHARE.key for column in (*section.columns, *section.absent)):
-        made[SHARE] = _share
+    made: dict[Column, Callable[[Row], Cell]] = {DELAY: _delay, EXAMPLES: _examples}
+    if shares:
+        made[SHARE] = lambda _: plain_cell(section.share, SHARE)
     return {column: {id(row): {column.key: make(row)} for row in section.rows} for column, make in made.items()}
 
 
 def _delay(row: Row) -> Cell:
-    values = row.run.record.values
+    values = row.record.values
     wait, p95, block = (_measured(values.get(f"latency/{name}")) for name in ("algorithmic_ms", "block_p95_ms", "block_ms"))
     if not _streams(row):
         return Cell(ABSENT, reason="it does not stream")
@@ -81,17 +98,13 @@ def _measured(value: Value | None) -> float | None:
 
 
 def _examples(row: Row) -> Cell:
-    return plain_cell(row.run.record.provenance.get("examples_seen"), EXAMPLES)
-
-
-def _share(row: Row) -> Cell:
-    share = row.run.record.axes.get("share")  # absent: all of it
-    return plain_cell(1.0 if share is None else share, SHARE)
+    return plain_cell(row.record.provenance.get("examples_seen"), EXAMPLES)
 
 
 def _streams(row: Row) -> bool:
-    value = row.run.record.values.get("streaming/class")
-    return value is not None and isinstance(value.value, str) and value.value.startswith(ONLINE)
+    """With every seed: a trained network that does not is enough to doubt the row."""
+    classes = [run.record.values.get("streaming/class") for run in row.runs]
+    return all(c is not None and isinstance(c.value, str) and c.value.startswith(ONLINE) for c in classes)
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -105,13 +118,13 @@ def _row(row: Row, columns: list[Column], own: dict[str, Cell]) -> dict[str, Any
         "id": run_id(row.run),
         "name": row.name,
         "folder": clean(row.run.name, 120),
-        "has": row.run.folder is not None,
+        "has": any(run.folder for run in row.runs),
         "role": row.role,
         "done": row.done,
-        "status": row.run.record.status,
-        "error": clean(row.run.record.error),
-        "seed": clean(row.run.record.axes.get("seed", ""), 20),
-        "seeds": 1,
+        "status": row.record.status,
+        "error": clean(row.record.error),
+        "seed": clean(row.record.axes.get("seed", ""), 60),
+        "runs": [{"id": run_id(run), "seed": seed_of(run.record), "has": run.folder is not None} for run in row.runs],
         "badges": _badges(row),
         "cells": [_cell(cell) for cell in cells.values()],
     }
@@ -129,15 +142,17 @@ def _cell(cell: Cell) -> Any:
 def _badges(row: Row) -> list[dict[str, str]]:
     badges = []
     if not row.done:
-        badges.append(_badge(row.run.record.status, "bad", clean(row.run.record.error)))
+        badges.append(_badge(row.record.status, "bad", clean(row.record.error)))
     if row.role:
         badges.append(_badge(row.role, "dull", "needs no training: what the others are measured against"))
-    elif row.delta.verdict in VERDICTS:
+    if row.standing in STANDINGS:
+        badges.append(_badge(*STANDINGS[row.standing]))
+    if not row.role and row.delta.verdict in VERDICTS:
         badges.append(_badge(*VERDICTS[row.delta.verdict]))
     if _streams(row) and not row.role:
-        why = row.run.record.values.get("streaming/reason")
+        why = row.record.values.get("streaming/reason")
         title = clean(why.value) if why is not None and isinstance(why.value, str) else ""
-        badges.append(_badge("streaming proven", "info", f"{row.run.record.values['streaming/class'].value}: {title}"))
+        badges.append(_badge("streaming proven", "info", f"{row.record.values['streaming/class'].value}: {title}"))
     return badges
 
 

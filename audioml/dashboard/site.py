@@ -8,6 +8,7 @@ data: ``data/index.js`` (sections, rows), ``data/live.js``, ``data/votes.js``, `
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -17,14 +18,15 @@ from audioml.dashboard.clips import Heard, Media, listen
 from audioml.dashboard.configs import flat_config
 from audioml.dashboard.curves import curves
 from audioml.dashboard.live import live_data
-from audioml.dashboard.sections import run_id, section_data
+from audioml.dashboard.sections import run_id, section_data, siblings
 from audioml.dashboard.sound import encode
 from audioml.dashboard.votes import read_votes
 from audioml.errors import RunError
 from audioml.records import plain
 from audioml.table.build import Section, Table
 from audioml.table.cells import ABSENT, clean
-from audioml.table.rows import Row
+from audioml.table.collect import Run
+from audioml.table.rows import by_run
 
 SCRIPTS = ("core.js", "query.js", "plot.js", "table.js", "pareto.js", "curves.js", "sound.js", "spectrum.js", "listen.js",
            "compare.js", "vote.js", "main.js")  # fmt: skip
@@ -43,7 +45,8 @@ class Site:
         self.table, self.unfinished, self.votes = table, unfinished, votes
         self.command, self.made, self.version = command, made, version
         self.keys = {f"s{number}": section for number, section in enumerate(table.sections, 1)}
-        self.rows: dict[str, Row] = {run_id(row.run): row for section in table.sections for row in section.rows}
+        runs = [(row.name, run) for section in table.sections for row in section.rows for run in row.runs]
+        self.runs: dict[str, tuple[str, Run]] = {run_id(run): (name, run) for name, run in runs}
         self._heard: dict[str, Heard] = {}
         self._whole: dict[str, Any] | None = None
         self.media: dict[str, Media] = {}
@@ -55,7 +58,7 @@ class Site:
         yield from ("data/index.js", "data/live.js", "data/votes.js")
         for key in self.keys:
             yield from (f"data/curves-{key}.js", f"data/clips-{key}.js")
-        yield from (f"data/run-{key}.js" for key in self.rows)
+        yield from (f"data/run-{key}.js" for key in self.runs)
         for key in self.keys:
             yield from (f"media/{name}.js" for name in self.heard(key).media)
 
@@ -72,7 +75,7 @@ class Site:
     def heard(self, key: str) -> Heard:
         """The clips of a section, gathered when first asked for."""
         if key not in self._heard:
-            self._heard[key] = listen(self.keys[key].rows)
+            self._heard[key] = listen(by_run(self.keys[key].rows))
             self.media |= self._heard[key].media
         return self._heard[key]
 
@@ -86,13 +89,14 @@ class Site:
         if not key:
             return made[kind]() if kind in made else None
         if kind == "run":
-            return _facts(self.rows[key]) if key in self.rows else None
+            return _facts(*self.runs[key]) if key in self.runs else None
         per_section = {"curves": self._curves, "clips": lambda key: self.heard(key).data()}
         return per_section[kind](key) if kind in per_section and key in self.keys else None
 
     def _all(self) -> dict[str, Any]:
         if self._whole is None:
-            sections = [section_data(section, key) for key, section in self.keys.items()]
+            families = Counter(siblings(section) for section in self.keys.values())
+            sections = [section_data(s, key, families[siblings(s)] > 1) for key, s in self.keys.items()]
             facts = {"command": self.command, "made": self.made, "version": self.version, "notes": self.table.notes}
             self._whole = {**facts, "sections": sections}
         return self._whole
@@ -105,7 +109,7 @@ class Site:
 
     def _curves(self, key: str) -> dict[str, Any]:
         section: Section = self.keys[key]
-        folders = {run_id(row.run): row.run.folder for row in section.rows if row.run.folder}
+        folders = {run_id(row.run): row.run.folder for row in by_run(section.rows) if row.run.folder}
         return curves(folders, section.primary)
 
     def _sound(self, key: str) -> dict[str, Any] | None:
@@ -136,19 +140,19 @@ def _script(name: str, data: Any) -> bytes:
     return f"audioml.put({json.dumps(name)}, {json.dumps(plain(data), allow_nan=False, separators=(',', ':'))});\n".encode("ascii")
 
 
-def _facts(row: Row) -> dict[str, Any]:
+def _facts(name: str, run: Run) -> dict[str, Any]:
     """All that a record and a config say of a run, as [name, text] lists."""
-    record = row.run.record
+    record = run.record
     return {
-        "title": row.name,
-        "folder": clean(row.run.name, 120),
+        "title": name,
+        "folder": clean(run.name, 120),
         "error": clean(record.error),
         "facts": {
             "Choices": [(clean(name, 60), _flat(value)) for name, value in record.axes.items()],
             "Values": [(clean(name, 80), _value(value.as_dict())) for name, value in sorted(record.values.items())],
             "Provenance": [(clean(name, 60), _flat(value)) for name, value in record.provenance.items()],
         },
-        "config": flat_config(row.run.folder),
+        "config": flat_config(run.folder),
     }
 
 

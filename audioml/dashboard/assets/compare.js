@@ -20,17 +20,22 @@
   const measured = (host, section, names, rows) => {
     const lines = section.columns.map((column, place) => [column.title, ...rows.map((row) => (row.cells[place] ? row.cells[place][0] : "–"))]).filter(([, a, b]) => a !== "–" || b !== "–");
     const letter = section.tied[section.rows.indexOf(rows[0])]?.[section.rows.indexOf(rows[1])];
-    const says = {1: "Over the test items the two are not distinguishable in quality (the paired 95 % interval holds zero).", 0: "Over the test items their quality differs (the paired 95 % interval excludes zero); one seed each says nothing about the next seed."}[letter] ?? "Their quality could not be tested item by item.";
+    const says = {
+      1: "Their quality cannot be told apart (paired over seeds and items, after Holm over all pairs of the table).",
+      0: "Their quality differs (paired over seeds and items, after Holm over all pairs of the table).",
+      t: "Over the test items these two cannot be told apart (the paired 95 % interval holds zero). One seed each.",
+      d: "Over the test items these two differ (the paired 95 % interval excludes zero). One seed each: that says nothing of the next seed.",
+    }[letter] ?? "Their quality could not be tested item by item.";
     host.append(el("p", {}, rows[0] === rows[1] ? "This is one run twice." : says), table("What was measured of the two runs", names, lines.slice(1)));
   };
-  async function pictures(host, section, names, stale) {
-    const data = await audioml.load(`data/clips-${section.key}`);
+  async function pictures(host, section, names, rows, stale) {
+    const runs = rows.map(audioml.runOf), data = await audioml.load(`data/clips-${section.key}`);
     if (stale()) return;
-    const shared = data.clips.filter((clip) => pair.every((id) => clip.takes.some((take) => take.id === id && take.sounds.length)));
+    const shared = data.clips.filter((clip) => runs.every((id) => clip.takes.some((take) => take.id === id && take.sounds.length)));
     if (!shared.length) { host.append(el("p", {className: "quiet"}, "The two share no clip with sound.")); return; }
-    const {clip, stem, fields} = audioml.takes(shared, pair, audioml.show);
+    const {clip, stem, fields} = audioml.takes(shared, runs, audioml.show);
     host.append(el("div", {className: "row"}, fields));
-    const takes = pair.map((id) => clip.takes.find((take) => take.id === id));
+    const takes = runs.map((id) => clip.takes.find((take) => take.id === id));
     const sounds = await Promise.all(takes.map((take) => audioml.sound(audioml.pickSound(take, stem).media)));
     if (stale()) return;
     const player = new audioml.Player(() => { show(); keys.forEach((key, i) => key.setAttribute("aria-pressed", String(player.on === String(i)))); });
@@ -52,9 +57,9 @@
     const entries = section.rows.map((row) => [row.id, audioml.label(section, row)]);
     const set = (place) => (id) => { pair[place] = id; audioml.show(); };
     host.append(el("div", {className: "row"}, audioml.choice("First", entries, pair[0], set(0)), audioml.choice("Second", entries, pair[1], set(1)),
-      button("Swap", () => { pair.reverse(); audioml.show(); })));
+      audioml.seedField(pair.map((id) => section.rows.find((row) => row.id === id))), button("Swap", () => { pair.reverse(); audioml.show(); })));
     const rows = pair.map((id) => section.rows.find((row) => row.id === id)), names = rows.map((row) => audioml.label(section, row));
-    const [one, other] = await Promise.all(pair.map((id) => audioml.load(`data/run-${id}`)));
+    const [one, other] = await Promise.all(rows.map((row) => audioml.load(`data/run-${audioml.runOf(row)}`)));
     if (stale()) return;
     host.append(el("h2", {}, "Configuration"), audioml.tick("Also what is the same", every, (on) => { every = on; audioml.show(); }));
     config(host, names, one, other);
@@ -62,7 +67,7 @@
     const middle = host.appendChild(el("div"));
     host.append(el("h2", {}, "Measured"));
     measured(host, section, names, rows);
-    await pictures(middle, section, names, stale);
+    await pictures(middle, section, names, rows, stale);
   }
   audioml.parts.compare = {title: "Two runs", draw, refresh() { audioml.show(); }, busy: () => true};
 })();

@@ -79,7 +79,7 @@ audioml.colour = (id) => {
   const place = audioml.chosen().indexOf(id);
   return place < 0 ? "other" : `c${place % 8}${place > 7 ? " dash" : ""}`;
 };
-audioml.badges = (row) => row.badges.map((badge) => audioml.el("span", {className: `badge ${badge.kind}`, title: badge.title}, badge.text));
+audioml.badges = (row, without = "") => row.badges.filter((badge) => badge.kind !== without).map((badge) => audioml.el("span", {className: `badge ${badge.kind}`, title: badge.title}, badge.text));
 audioml.matching = (section) => {  // the rows that the query leaves; all of them while it makes no sense
   const asked = audioml.ask(section, audioml.state.query);
   return asked.error ? section.rows : section.rows.filter(asked.test);
@@ -91,6 +91,15 @@ audioml.label = (section, row) => {  // several runs of one name are told apart 
     new Set(same.map((other) => String(audioml.value(section, other, key) ?? other[key] ?? ""))).size > 1);
   const words = parts.map((key) => `${["seed", "share"].includes(key) ? `${key} ` : ""}${audioml.value(section, row, key) ?? row[key] ?? "–"}`);
   return words.length ? `${row.name} (${words.join(", ")})` : `${row.name} (${row.id.slice(0, 4)})`;
+};
+
+audioml.seed = null;  // which of a row's runs is heard and looked at; null: its first
+audioml.runOf = (row) => (row.runs.find((run) => run.seed === audioml.seed) ?? row.runs.find((run) => run.has) ?? row.runs[0]).id;
+audioml.byRun = (section, id) => section.rows.find((row) => row.runs.some((run) => run.id === id));
+audioml.seedField = (rows) => {
+  const seeds = [...new Set(rows.filter((row) => row.runs.length > 1).flatMap((row) => row.runs.map((run) => run.seed)))].sort((a, b) => a - b);
+  return seeds.length ? audioml.choice("Seed", [["", "the first"], ...seeds.map((seed) => [String(seed), String(seed)])], audioml.seed === null ? "" : String(audioml.seed),
+    (text) => { audioml.seed = text === "" ? null : Number(text); audioml.show(); }) : null;
 };
 
 // ---- where we are: in the address, so that a view can be sent ----

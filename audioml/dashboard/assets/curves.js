@@ -27,9 +27,10 @@
   }
   const gather = (section, data, name) => {
     const chosen = new Set(audioml.chosen());
-    const rows = section.rows.filter((row) => data.runs[row.id]?.[name] && (all || chosen.has(row.id)));
+    const rows = section.rows.filter((row) => all || chosen.has(row.id));
     rows.sort((a, b) => chosen.has(a.id) - chosen.has(b.id));  // the chosen ones above the grey
-    const lines = rows.map((row) => ({id: row.id, name: audioml.label(section, row), curve: data.runs[row.id][name], style: audioml.colour(row.id)}));
+    const lines = rows.flatMap((row) => row.runs.filter((run) => data.runs[run.id]?.[name]).map((run) => ({  // a line per seed, in the row's colour
+      id: run.id, name: `${audioml.label(section, row)}${row.runs.length > 1 ? `, seed ${run.seed}` : ""}`, curve: data.runs[run.id][name], style: audioml.colour(row.id)})));
     for (const run of audioml.live.runs.filter((other) => same(section, other))) {
       const curve = audioml.live.curves.runs[run.id]?.[name];
       if (curve) lines.push({id: run.id, name: `${run.name}, ${run.state}`, curve, style: "now dash"});

@@ -6,7 +6,7 @@
 
   const stems = (takes) => [...new Set(takes.flatMap((take) => take.sounds.map((sound) => sound.stem)))];
   audioml.pickSound = (take, stem) => take.sounds.find((sound) => sound.stem === stem) ?? take.sounds[0];
-  // the clip, the takes of `ids` in it (input and target first), and the choices of clip and stem as fields
+  // the clip, the takes of the runs `ids` in it (input and target first), and the choices of clip and stem as fields
   audioml.takes = (clips, ids, again) => {
     const clip = clips.find((other) => other.name === clipName) ?? clips[0];
     const takes = [...clip.takes.filter((take) => ["input", "target"].includes(take.id)), ...ids.map((id) => clip.takes.find((take) => take.id === id)).filter(Boolean)];
@@ -18,17 +18,18 @@
   };
   audioml.words = (take) => (take.words ? el("p", {className: "said"}, take.words.length ? take.words.flatMap(([word, right]) => [right ? el("span", {}, word) : el("mark", {}, word), " "]) : el("span", {className: "quiet"}, "(nothing)")) : null);
   const title = (section, take) => {
-    const row = section.rows.find((other) => other.id === take.id);
-    return row ? audioml.label(section, row) : take.title;
+    const row = audioml.byRun(section, take.id);
+    return row ? `${audioml.label(section, row)}${row.runs.length > 1 ? `, seed ${row.runs.find((run) => run.id === take.id).seed}` : ""}` : take.title;
   };
 
   async function draw(host, section, stale) {
     const data = await audioml.load(`data/clips-${section.key}`);
     if (stale()) return;
     if (!data.clips.length) { host.append(el("p", {className: "quiet"}, "There is nothing to hear: these runs have no examples here (published records have none).")); return; }
-    const {takes, stem, fields} = audioml.takes(data.clips, audioml.chosen(), audioml.show);
+    const rows = audioml.chosen().map((id) => section.rows.find((row) => row.id === id));
+    const {takes, stem, fields} = audioml.takes(data.clips, rows.map(audioml.runOf), audioml.show);
     audioml.legend(section, host);
-    host.append(el("div", {className: "row"}, fields), data.broken ? el("p", {className: "quiet"}, `${data.broken} example file(s) were missing, unreadable or outside their run's folder.`) : "");
+    host.append(el("div", {className: "row"}, fields, audioml.seedField(rows)), data.broken ? el("p", {className: "quiet"}, `${data.broken} example file(s) were missing, unreadable or outside their run's folder.`) : "");
     const sounding = takes.filter((take) => take.sounds.length);
     const state = el("p", {className: "quiet", role: "status"}, "Loading sounds …");
     const region = host.appendChild(el("section", {className: "deck", "aria-label": "Player", tabIndex: 0}));
@@ -37,7 +38,7 @@
     const keys = new Map(), pictures = el("div", {className: "charts"});
     const marks = () => { heard = player.on; keys.forEach((key, id) => key.setAttribute("aria-pressed", String(id === player.on))); };
     const list = el("ol", {className: "takes"}, takes.map((take) => {
-      const row = section.rows.find((other) => other.id === take.id), own = audioml.pickSound(take, stem);
+      const row = audioml.byRun(section, take.id), own = audioml.pickSound(take, stem);
       const place = sounding.indexOf(take);
       const key = own ? button([place >= 0 && place < 9 ? el("kbd", {}, String(place + 1)) : "", title(section, take)], () => { player.hear(take.id); player.play(); }, {className: "take", "aria-pressed": "false"}) : el("strong", {}, title(section, take));
       if (own) keys.set(take.id, key);

@@ -16,13 +16,13 @@
     return points.filter((p) => !points.some((q) => better(q, p))).sort((p, q) => p.x - q.x);
   };
 
-  const shape = (point, of, lit, found, section) => {
-    const {row} = point;
+  const shape = (point, of, lit, found) => {
+    const {row, section} = point;
     const state = found.best === row ? " best" : found.ties.includes(row) ? " tie" : "";
     const cells = ["x", "y"].map((side) => `${point.titles[side]} ${audioml.cell(section, row, point.keys[side])[0]}`).join(", ");
     const words = `${audioml.label(section, row)}: ${cells}${state === " best" ? ". First for the query" : state ? ". Tie with the first" : ""}`;
     const say = () => { document.querySelector("#read").textContent = words; };
-    const on = el("circle", {class: `dot ${audioml.colour(row.id)}${lit ? "" : " dim"}${state}`, cx: of.x(point.x).toFixed(1), cy: of.y(point.y).toFixed(1),
+    const on = el("circle", {class: `dot ${audioml.colour(point.as)}${lit ? "" : " dim"}${state}`, cx: of.x(point.x).toFixed(1), cy: of.y(point.y).toFixed(1),
       r: state ? 7 : 5, tabindex: 0, role: "button", "aria-label": words, "data-id": row.id, onfocus: say, onpointerenter: say,
       onclick: () => audioml.details(row), onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); audioml.details(row); } }},
     el("title", {}, words));
@@ -36,6 +36,8 @@
     });
     return points;
   };
+  const threads = (points, of) => [...Map.groupBy(points, (p) => p.as)].map(([id, own]) => el("polyline", {class: `line ${audioml.colour(id)}`,
+    points: audioml.polyline(own.sort((p, q) => p.x - q.x).map((p) => [of.x(p.x), of.y(p.y)]))}));
   const names = (front, of, width, lit, section) => {  // labels on the front, where there is room
     const taken = [];
     return front.flatMap((p) => {
@@ -57,22 +59,27 @@
       audioml.tick("Logarithmic across", log, (on) => { log = on; audioml.show(); })));
     const asked = audioml.ask(section, audioml.state.query), found = audioml.leader(section);
     const lit = (row) => asked.error !== "" || asked.test(row);
-    const point = (row) => ({row, x: audioml.value(section, row, x.key), y: audioml.value(section, row, y.key), keys: {x: x.key, y: y.key}, titles: {x: x.title, y: y.title}});
-    const points = section.rows.filter((row) => row.done).map(point).filter((p) => typeof p.x === "number" && typeof p.y === "number");
+    const alike = (own, row) => section.rows.find((other) => audioml.label(section, other) === audioml.label(own, row))?.id ?? row.id;
+    const point = (own) => (row) => ({row, section: own, as: own === section ? row.id : alike(own, row), x: audioml.value(own, row, x.key), y: audioml.value(own, row, y.key),
+      keys: {x: x.key, y: y.key}, titles: {x: x.title, y: y.title}});
+    // over the share of the data: the tables that differ in nothing else, a line per row
+    const tables = x.key === "share" ? audioml.index.sections.filter((other) => other.family === section.family) : [section];
+    const points = tables.flatMap((own) => own.rows.filter((row) => row.done).map(point(own))).filter((p) => typeof p.x === "number" && typeof p.y === "number");
     if (!points.length) { host.append(el("p", {className: "quiet"}, "No run has both.")); return; }
     const [sx, sy] = [sense(section, x), sense(section, y)];
-    const front = sx && sy ? audioml.front(points.filter((p) => !p.row.role && lit(p.row)), sx, sy) : [];
+    const front = sx && sy && tables.length === 1 ? audioml.front(points.filter((p) => !p.row.role && lit(p.row)), sx, sy) : [];
     const figure = host.appendChild(el("figure"));
     const width = audioml.width(figure, 1500);
     figure.append(audioml.plot({
       label: `${y.title} against ${x.title}`, role: "group", width, height: Math.max(320, Math.min(480, width * 0.6)),
       x: {values: points.map((p) => p.x), title: x.title, log}, y: {values: points.map((p) => p.y), title: y.title},
       draw: (of) => [front.length > 1 ? el("polyline", {class: "front", points: audioml.polyline(steps(front, of, sx < 0))}) : null,
-        [...points].sort((p, q) => lit(p.row) - lit(q.row)).map((p) => shape(p, of, lit(p.row), found, section)), names(front, of, width, lit, section)].flat().filter(Boolean),
+        tables.length > 1 ? threads(points, of) : null,
+        [...points].sort((p, q) => lit(p.row) - lit(q.row)).map((p) => shape(p, of, lit(p.row), found)), names(front, of, width, lit, section)].flat().filter(Boolean),
     }), el("p", {id: "read", className: "readout", "aria-live": "polite"}, "Point at a run, or go to one with the Tab key."));
     const said = front.map((p) => audioml.label(section, p.row)).join(", ");
     const missing = section.rows.filter((row) => row.done && !row.role).length - points.filter((p) => !p.row.role).length;
-    host.append(el("p", {id: "front"}, front.length ? `On the front, no run better in both: ${said}.` : "No front: one of the two has no better side."),
+    host.append(el("p", {id: "front"}, front.length ? `On the front, no run better in both: ${said}.` : tables.length > 1 ? "A line per row: the same row with more and less of the training data." : "No front: one of the two has no better side."),
       el("p", {className: "quiet"}, `The front goes by the measured values; neighbours on it may be ties.${missing ? ` ${missing} trained run(s) lack one of the two numbers.` : ""}`));
   }
   audioml.parts.pareto = {title: "Trade-offs", draw, refresh() { audioml.show(); }};

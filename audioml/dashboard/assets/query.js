@@ -139,20 +139,23 @@
     if (!ranked.length) return {text: `No trained run fits. ${silent}`.trim(), best: null, ties: []};
     return {...named(section, column, ranked), count};
   };
-  function named(section, column, ranked) {
+  function named(section, column, every) {
+    const several = every.filter((row) => row.runs.length > 1), ranked = several.length ? several : every;
     const [best, ...others] = ranked;
     const letters = section.tied[section.rows.indexOf(best)] ?? "";
     const letter = (row) => letters[section.rows.indexOf(row)];
     const judged = column.key === "primary";
-    const ties = judged ? others.filter((row) => letter(row) === "1") : others.filter((row) => audioml.value(section, row, column.key) === audioml.value(section, best, column.key));
-    const untested = judged ? others.filter((row) => letter(row) === "?").length : 0;
+    const equal = (row) => (judged ? "1t".includes(letter(row)) : audioml.value(section, row, column.key) === audioml.value(section, best, column.key));
+    const ties = others.filter(equal), untested = judged ? others.filter((row) => letter(row) === "?").length : 0;
     const name = (row) => audioml.label(section, row);
     let text = `${name(best)}: ${column.title} ${audioml.cell(section, best, column.key)[0]}.`;
-    if (ties.length) text += ` Tie: ${judged ? "over the test items not distinguishable from it" : "the same value"}: ${few(ties.map(name))}.`;
-    else if (others.length) text += judged && !untested ? " Ahead of each other run over the test items (paired 95 % interval)." : "";
+    if (ties.length) text += ` Tie: ${judged ? "not distinguishable from it (paired, 95 %)" : "the same value"}: ${few(ties.map(name))}.`;
+    else if (others.length && judged && !untested) text += " Ahead of each other run that fits (paired, 95 %).";
     if (untested) text += ` ${untested} could not be tested against it.`;
     if (!judged) text += " Compared by value alone, without a test.";
-    if ((best.seeds ?? 1) < 2) text += " One seed: this is where to look first, not a winner.";
-    return {text, best, ties};
+    if (!several.length) text += " One seed: this is where to look first, not a winner.";
+    const lone = every.slice(0, every.indexOf(best));
+    if (lone.length) text += ` Ahead by value, but of one seed: ${few(lone.map(name))}.`;
+    return {text, best, ties, mark: ties.length ? "tie" : several.length && judged && others.length && !untested ? "best" : "leads"};
   }
 })();

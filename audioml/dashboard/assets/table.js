@@ -30,15 +30,15 @@
     return el("th", {scope: "col", className: column.form === "text" ? "text" : "num", "data-key": column.key, "aria-sort": now || null},
       button(column.title, act, {title: column.help}));
   };
-  const first = (section, row, answer) => {
-    const mark = answer.best === row ? el("span", {className: "badge lead", title: answer.text}, answer.ties.length ? "tie" : "leads") :
+  const first = (section, row, answer) => {  // marks go by the query where it has a wish, else by the table's own standing
+    const mark = answer.best === row ? el("span", {className: "badge lead", title: answer.text}, answer.mark) :
       answer.ties.includes(row) ? el("span", {className: "badge lead", title: "Not distinguishable from the first"}, "tie") : null;
     const label = audioml.label(section, row);
     return el("th", {scope: "row"}, el("div", {className: "who"},
       el("input", {type: "checkbox", checked: audioml.chosen().includes(row.id), "aria-label": `Show ${label} in curves and players`,
         onchange: (event) => audioml.choose(row.id, event.target.checked), "data-id": row.id}),
       button(label, () => audioml.details(row), {className: "link", title: row.folder}), mark),
-    row.badges.length ? el("div", {className: "badges"}, audioml.badges(row)) : null);
+    row.badges.length ? el("div", {className: "badges"}, audioml.badges(row, mark ? "lead" : "")) : null);
   };
   const cell = (row, column, place) => {
     const found = row.cells[place];
@@ -90,17 +90,21 @@
     return words.length ? el("details", {className: "fold"}, el("summary", {}, "What was not measured, and why"), el("ul", {}, words.map((word) => el("li", {}, word)))) : null;
   };
 
-  audioml.details = async (row) => {
+  audioml.details = (row) => {
     const dialog = document.querySelector("#run");
     const close = button("Close", () => dialog.close(), {className: "close"});
-    dialog.replaceChildren(el("div", {className: "dialog"}, el("h2", {id: "run-title"}, row.name), close));
+    const body = el("div"), pick = row.runs.length > 1 ? audioml.choice("Seed", row.runs.map((run) => [run.id, String(run.seed)]), audioml.runOf(row), (id) => facts(body, id)) : null;
+    dialog.replaceChildren(el("div", {className: "dialog"}, el("h2", {id: "run-title"}, row.name), close, pick, body));
     dialog.showModal();
-    const data = await audioml.load(`data/run-${row.id}`);
+    return facts(body, audioml.runOf(row));
+  };
+  async function facts(host, id) {
+    const data = await audioml.load(`data/run-${id}`);
     const list = (title, entries) => (entries.length ? el("section", {}, el("h3", {}, title),
       el("dl", {}, entries.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)]))) : null);
-    dialog.firstChild.append(el("p", {className: "quiet"}, data.folder), data.error ? el("p", {className: "bad"}, data.error) : "",
-      el("div", {className: "facts"}, Object.entries(data.facts).map(([title, entries]) => list(title, entries)), list("Configuration", data.config)));
-  };
+    host.replaceChildren(el("p", {className: "quiet"}, data.folder), data.error ? el("p", {className: "bad"}, data.error) : "",
+      el("div", {className: "facts"}, [...Object.entries(data.facts).map(([title, entries]) => list(title, entries)), list("Configuration", data.config)].filter(Boolean)));
+  }
 
   audioml.parts.table = {
     title: "Table",

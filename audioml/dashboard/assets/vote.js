@@ -11,9 +11,10 @@
     const z = 1.96, p = wins / n, scale = 1 + z * z / n, middle = (p + z * z / 2 / n) / scale, half = z / scale * Math.sqrt(p * (1 - p) / n + z * z / 4 / n / n);
     return [Math.max(0, middle - half), Math.min(1, middle + half)];
   };
-  const score = (id, votes) => {
-    const own = votes.filter((vote) => vote.kind === "prefer" && (vote.a === id || vote.b === id));
-    return {n: own.length, wins: own.reduce((sum, vote) => sum + (vote.answer === "tie" ? 0.5 : vote[vote.answer] === id ? 1 : 0), 0)};
+  const score = (row, votes) => {  // of all its seeds; two seeds of one row against each other say nothing of the row
+    const ids = new Set(row.runs.map((run) => run.id));
+    const own = votes.filter((vote) => vote.kind === "prefer" && ids.has(vote.a) !== ids.has(vote.b));
+    return {n: own.length, wins: own.reduce((sum, vote) => sum + (vote.answer === "tie" ? 0.5 : ids.has(vote[vote.answer]) ? 1 : 0), 0)};
   };
   const chance = (right, n) => {  // of as many right answers, or more, by guessing
     let p = 0.5 ** n, sum = 0;
@@ -23,7 +24,7 @@
   const decorate = () => {
     for (const section of audioml.index.sections) {
       const place = audioml.column(section, "votes");
-      const scores = section.rows.map((row) => score(row.id, audioml.votes));
+      const scores = section.rows.map((row) => score(row, audioml.votes));
       if (place < 0 && !scores.some(({n}) => n)) continue;
       if (place < 0) section.columns.push(COLUMN);
       section.rows.forEach((row, i) => {
@@ -102,9 +103,9 @@
     document.body.dataset.ready = "vote";
   }
   const results = (host, section) => {
-    const name = (id) => { const row = section.rows.find((other) => other.id === id); return row ? audioml.label(section, row) : ""; };
-    const ids = new Set(section.rows.map((row) => row.id)), own = audioml.votes.filter((vote) => ids.has(vote.a) && ids.has(vote.b));
-    const ranked = section.rows.map((row) => [row, score(row.id, own)]).filter(([, {n}]) => n).sort(([, a], [, b]) => b.wins / b.n - a.wins / a.n);
+    const name = (id) => { const row = audioml.byRun(section, id); return row ? audioml.label(section, row) : ""; };
+    const ids = new Set(section.rows.flatMap((row) => row.runs.map((run) => run.id))), own = audioml.votes.filter((vote) => ids.has(vote.a) && ids.has(vote.b));
+    const ranked = section.rows.map((row) => [row, score(row, own)]).filter(([, {n}]) => n).sort(([, a], [, b]) => b.wins / b.n - a.wins / a.n);
     if (ranked.length) host.append(el("h2", {}, "Preferred"), el("ol", {}, ranked.map(([row]) => el("li", {}, `${audioml.label(section, row)}: ${audioml.cell(section, row, "votes")[0]}`))));
     const pairs = new Map();
     own.filter((vote) => vote.kind === "abx").forEach((vote) => { const both = [vote.a, vote.b].sort().join(" "); pairs.set(both, [...(pairs.get(both) ?? []), vote.answer]); });
@@ -118,12 +119,12 @@
     const data = await audioml.load(`data/clips-${section.key}`);
     if (stale()) return;
     const clips = data.clips.filter((clip) => clip.takes.some((take) => take.sounds.length && take.id !== "input" && take.id !== "target"));
-    const ids = audioml.chosen();
+    const ids = audioml.chosen().map((id) => audioml.runOf(section.rows.find((row) => row.id === id)));
     if (audioml.voteProblem) host.append(el("p", {className: "bad"}, audioml.voteProblem));
     host.append(el("div", {className: "row"}, audioml.choice("Ask", [["prefer", "Which is better? (pairs of the chosen runs)"], ["abx", "Which is X? (ABX of two runs)"]], mode, (now) => { mode = now; trial = null; audioml.show(); })));
     if (mode === "abx") {
-      pair = pair.map((id, i) => (section.rows.some((row) => row.id === id) ? id : ids[i] ?? ""));
-      const all = section.rows.filter((row) => row.has).map((row) => [row.id, audioml.label(section, row)]);
+      pair = pair.map((id, i) => (audioml.byRun(section, id) ? id : ids[i] ?? ""));
+      const all = section.rows.flatMap((row) => row.runs.filter((run) => run.has).map((run) => [run.id, `${audioml.label(section, row)}${row.runs.length > 1 ? `, seed ${run.seed}` : ""}`]));
       host.append(el("div", {className: "row"}, [0, 1].map((i) => audioml.choice("AB"[i], all, pair[i], (id) => { pair[i] = id; trial = null; audioml.show(); }))));
     } else audioml.legend(section, host);
     results(host, section);
