@@ -382,7 +382,7 @@ def test_a_row_of_several_seeds_shows_each(tmp_path: Path, window: browser.Brows
     said = window.run("return audioml.answer(audioml.section(), audioml.ask(audioml.section(), 'best quality'))")
     assert said["mark"] == "best"
     assert said["text"].startswith("unet: SI-SDR improvement dB")
-    assert "Ahead of each other run that fits (paired, 95 %)." in said["text"]
+    assert "Ahead of each other run that fits (paired over seeds and items, after Holm)." in said["text"]
     assert "One seed" not in said["text"]
     window.run("audioml.go({tab: 'listen'})")
     assert window.wait("return document.body.dataset.ready === 'listen'")

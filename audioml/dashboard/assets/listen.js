@@ -2,7 +2,7 @@
 // Players: one clip through the chosen runs, switched at the same instant, and its picture.
 (() => {
   const {el, button} = audioml;
-  let clipName = "", stemName = "", heard = "";
+  let clipName = "", stemName = "", heard = {};  // what was heard last, by table
 
   const stems = (takes) => [...new Set(takes.flatMap((take) => take.sounds.map((sound) => sound.stem)))];
   audioml.pickSound = (take, stem) => take.sounds.find((sound) => sound.stem === stem) ?? take.sounds[0];
@@ -36,7 +36,7 @@
     const player = new audioml.Player(() => { show(); marks(); });
     const {whole, show} = audioml.transport(player);
     const keys = new Map(), pictures = el("div", {className: "charts"});
-    const marks = () => { heard = player.on; keys.forEach((key, id) => key.setAttribute("aria-pressed", String(id === player.on))); };
+    const marks = () => { if (player.on) heard[section.key] = player.on; keys.forEach((key, id) => key.setAttribute("aria-pressed", String(id === player.on))); };
     const list = el("ol", {className: "takes"}, takes.map((take) => {
       const row = audioml.byRun(section, take.id), own = audioml.pickSound(take, stem);
       const place = sounding.indexOf(take);
@@ -54,9 +54,9 @@
     const good = found.filter(([, sound]) => sound.buffer), bad = found.filter(([, sound]) => !sound.buffer);
     bad.forEach(([take, error]) => { const key = keys.get(take.id); key.disabled = true; key.title = error.message; keys.delete(take.id); });
     good.forEach(([take, sound]) => { if (sound.short > 0.5) region.querySelector(`[data-short="${take.id}"]`).textContent = `${sound.short.toFixed(1)} dB quieter than the others: no room for its peaks, or hardly a sound`; });
-    player.on = keys.has(heard) ? heard : [...keys.keys()].find((id) => id !== "input" && id !== "target") ?? [...keys.keys()][0] ?? "";
+    player.on = keys.has(heard[section.key]) ? heard[section.key] : [...keys.keys()].find((id) => id !== "input" && id !== "target") ?? [...keys.keys()][0] ?? "";
     player.set(new Map(good.map(([take, sound]) => [take.id, sound])));
-    state.textContent = sounding.length ? `${good.length} sounds.${bad.length ? ` ${bad.length} cannot be played.` : ""} Keys 1 to 9 switch, the space bar plays and stops.` : "These runs make no sound: read what they wrote.";
+    state.textContent = sounding.length ? `${good.length} sound${good.length > 1 ? "s" : ""}.${bad.length ? ` ${bad.length} cannot be played.` : ""} Keys 1 to 9 switch, the space bar plays and stops.` : "These runs make no sound: read what they wrote.";
     show(); marks();
     const drawn = [];
     for (const [take, sound] of good) {  // one by one, so that the page stays alive

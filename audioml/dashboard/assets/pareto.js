@@ -9,6 +9,7 @@
   const numeric = (section) => section.columns.filter((column) => column.form !== "text" && section.rows.some((row) => typeof audioml.value(section, row, column.key) === "number"));
   const sense = (section, column) => ({high: 1, low: -1}[column.key === "primary" ? section.better : column.better] ?? 0);
   const varied = (section, key) => new Set(section.rows.map((row) => audioml.value(section, row, key)).filter((v) => v !== null)).size > 1;
+  const said = (column, side) => `${column.title}${side ? `, ${side > 0 ? "more" : "less"} is better` : ""}`;
   const pick = (section, keys) => keys.find((key) => varied(section, key) && numeric(section).some((column) => column.key === key));
   // the runs that no other run beats in both
   audioml.front = (points, sx, sy) => {
@@ -45,7 +46,7 @@
       if (!lit(p.row) || taken.some(([a, b]) => Math.abs(a - x) < 90 && Math.abs(b - y) < 15)) return [];
       taken.push([x, y]);
       const anchor = x > of.right - 60 ? "end" : x < of.left + 50 ? "start" : "middle";
-      return [el("text", {class: "name", x: x.toFixed(1), y: Math.max(y, of.top - 8).toFixed(1), "text-anchor": anchor}, audioml.label(section, p.row).slice(0, 28))];
+      return [el("text", {class: "name", x: x.toFixed(1), y: Math.max(y, of.top - 7).toFixed(1), "text-anchor": anchor}, audioml.label(section, p.row).slice(0, 28))];
     });
   };
 
@@ -72,14 +73,14 @@
     const width = audioml.width(figure, 1500);
     figure.append(audioml.plot({
       label: `${y.title} against ${x.title}`, role: "group", width, height: Math.max(320, Math.min(480, width * 0.6)),
-      x: {values: points.map((p) => p.x), title: x.title, log}, y: {values: points.map((p) => p.y), title: y.title},
+      x: {values: points.map((p) => p.x), title: said(x, sx), log}, y: {values: points.map((p) => p.y), title: said(y, sy)},
       draw: (of) => [front.length > 1 ? el("polyline", {class: "front", points: audioml.polyline(steps(front, of, sx < 0))}) : null,
         tables.length > 1 ? threads(points, of) : null,
         [...points].sort((p, q) => lit(p.row) - lit(q.row)).map((p) => shape(p, of, lit(p.row), found)), names(front, of, width, lit, section)].flat().filter(Boolean),
     }), el("p", {id: "read", className: "readout", "aria-live": "polite"}, "Point at a run, or go to one with the Tab key."));
-    const said = front.map((p) => audioml.label(section, p.row)).join(", ");
+    const names_ = front.map((p) => audioml.label(section, p.row)).join(", ");
     const missing = section.rows.filter((row) => row.done && !row.role).length - points.filter((p) => !p.row.role).length;
-    host.append(el("p", {id: "front"}, front.length ? `On the front, no run better in both: ${said}.` : tables.length > 1 ? "A line per row: the same row with more and less of the training data." : "No front: one of the two has no better side."),
+    host.append(el("p", {id: "front"}, front.length ? `On the front, no run better in both: ${names_}.` : tables.length > 1 ? "A line per row: the same row with more and less of the training data." : "No front: one of the two has no better side."),
       el("p", {className: "quiet"}, `The front goes by the measured values; neighbours on it may be ties.${missing ? ` ${missing} trained run(s) lack one of the two numbers.` : ""}`));
   }
   audioml.parts.pareto = {title: "Trade-offs", draw, refresh() { audioml.show(); }};

@@ -2,7 +2,7 @@
 // Small plots as SVG: lines and points, linear or logarithmic, readable by keyboard and screen reader.
 (() => {
   const {el} = audioml;
-  const LEFT = 58, RIGHT = 14, TOP = 26, BOTTOM = 40;
+  const LEFT = 58, RIGHT = 14, TOP = 36, BOTTOM = 40;
   const STEPS = [1, 2, 2.5, 5, 10];
 
   audioml.number = (value) => {

@@ -149,8 +149,9 @@
     const ties = others.filter(equal), untested = judged ? others.filter((row) => letter(row) === "?").length : 0;
     const name = (row) => audioml.label(section, row);
     let text = `${name(best)}: ${column.title} ${audioml.cell(section, best, column.key)[0]}.`;
-    if (ties.length) text += ` Tie: ${judged ? "not distinguishable from it (paired, 95 %)" : "the same value"}: ${few(ties.map(name))}.`;
-    else if (others.length && judged && !untested) text += " Ahead of each other run that fits (paired, 95 %).";
+    const how = several.length ? "paired over seeds and items, after Holm" : "over these test items, pair by pair, uncorrected";
+    if (ties.length) text += ` Tie: ${judged ? `not distinguishable from it (${how})` : "the same value"}: ${few(ties.map(name))}.`;
+    else if (others.length && judged && !untested) text += ` Ahead of each other run that fits (${how}).`;
     if (untested) text += ` ${untested} could not be tested against it.`;
     if (!judged) text += " Compared by value alone, without a test.";
     if (!several.length) text += " One seed: this is where to look first, not a winner.";

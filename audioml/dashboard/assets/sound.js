@@ -103,7 +103,7 @@
   };
 
   // transport(player): play, position, loop, loudness; the space bar plays, arrows seek
-  audioml.transport = (player) => {
+  audioml.transport = (player, blind = false) => {
     const {el, button} = audioml;
     const play = button("Play", () => player.toggle(), {className: "play", "aria-keyshortcuts": "Space"});
     const time = el("span", {className: "time"}, "0.0 s");
@@ -122,7 +122,7 @@
       tick();
     };
     const whole = el("div", {className: "transport"}, play, slider, time, audioml.tick("Loop", player.loop, (on) => player.option({loop: on})),
-      audioml.tick("Same loudness", player.matched, (on) => player.option({matched: on}), {title: "Each sound at -23 LUFS (BS.1770), as far as its peaks allow"}));
+      blind ? null : audioml.tick("Same loudness", player.matched, (on) => player.option({matched: on}), {title: "Each sound at -23 LUFS (BS.1770), as far as its peaks allow"}) /* unequal loudness would tell */);
     return {whole, show};
   };
   audioml.keys = (host, player, ids) => host.addEventListener("keydown", (event) => {

@@ -6,7 +6,8 @@
 
   const wanted = (section) => {
     const kept = audioml.kept("columns", null);
-    return section.columns.filter((column) => column.key === "row" || (kept ? kept.includes(column.key) : column.brief || column.always));
+    const front = (column) => ["row", "primary"].indexOf(column.key) + 1 || 3;  // who and how good, also where a screen shows two columns
+    return section.columns.filter((column) => column.key === "row" || (kept ? kept.includes(column.key) : column.brief)).sort((a, b) => front(a) - front(b));
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, {numeric: true}));
   const ordered = (section, rows) => {
@@ -80,7 +81,7 @@
       body(section);
     };
     const shown = new Set(wanted(section).map((column) => column.key));
-    const ticks = section.columns.slice(1).map((column) => audioml.tick(column.title, shown.has(column.key), (on) => set(column.key, on), {title: column.help}));
+    const ticks = section.columns.filter((column) => column.key !== "row").map((column) => audioml.tick(column.title, shown.has(column.key), (on) => set(column.key, on), {title: column.help}));
     return el("details", {className: "fold"}, el("summary", {}, "Columns"), el("div", {className: "ticks"}, ticks),
       button("As it was", () => { audioml.keep("columns", null); audioml.show(); }));
   };

@@ -78,7 +78,7 @@
     if (!trial) { host.append(el("p", {className: "quiet"}, "Choose at least two runs that share a clip with sound.")); return; }
     trial.section = section.key;
     const player = new audioml.Player(() => { show(); keys.forEach((button_, name) => button_.setAttribute("aria-pressed", String(player.on === name))); });
-    const {whole, show} = audioml.transport(player);
+    const {whole, show} = audioml.transport(player, true);
     const keys = new Map(entries().map(([name]) => [name, button(name, () => { player.hear(name); player.play(); }, {className: "take big", "aria-pressed": "false"})]));
     const said = el("p", {role: "status"});
     const decide = async (answer) => {
