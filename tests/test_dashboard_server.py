@@ -138,10 +138,12 @@ def test_a_record_a_curve_and_silence_change_the_version(tmp_path: Path, monkeyp
     with History(tmp_path / "runs/b/metrics.csv") as history:
         history.append(1, "train/loss", 1.0)
     seen.append(watch.version())
-    assert b'"state":"running"' in watch.site().file("data/live.js")
+    before = watch.site()
+    assert b'"state":"running"' in before.file("data/live.js")
     os.utime(tmp_path / "runs/b/metrics.csv", (1, 1))
     seen.append(watch.version())
     assert b'"state":"stopped"' in watch.site().file("data/live.js")
+    assert watch.site().table is before.table, "no record has changed, so the table is not built again"
     bare(tmp_path / "runs", "b")
     seen.append(watch.version())
     page = watch.site()

@@ -7,6 +7,7 @@ data: ``data/index.js`` (sections, rows), ``data/live.js``, ``data/votes.js``, `
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Site:
         runs = [(row.name, run) for section in table.sections for row in section.rows for run in row.runs]
         self.runs: dict[str, tuple[str, Run]] = {run_id(run): (name, run) for name, run in runs}
         self._heard: dict[str, Heard] = {}
-        self._whole: dict[str, Any] | None = None
+        self._sections: list[dict[str, Any]] = []
         self.media: dict[str, Media] = {}
 
     def names(self) -> Iterator[str]:
@@ -79,6 +80,12 @@ class Site:
             self.media |= self._heard[key].media
         return self._heard[key]
 
+    def later(self, unfinished: list[Path], version: str) -> Site:
+        """The same records while other runs went on."""
+        made = copy.copy(self)
+        made.unfinished, made.version = unfinished, version
+        return made
+
     def _data(self, folder: str, name: str) -> Any:
         if folder == "media":
             return self._sound(name)
@@ -94,12 +101,11 @@ class Site:
         return per_section[kind](key) if kind in per_section and key in self.keys else None
 
     def _all(self) -> dict[str, Any]:
-        if self._whole is None:
+        if not self._sections:
             families = Counter(siblings(section) for section in self.keys.values())
-            sections = [section_data(s, key, families[siblings(s)] > 1) for key, s in self.keys.items()]
-            facts = {"command": self.command, "made": self.made, "version": self.version, "notes": self.table.notes}
-            self._whole = {**facts, "sections": sections}
-        return self._whole
+            self._sections = [section_data(s, key, families[siblings(s)] > 1) for key, s in self.keys.items()]
+        facts = {"command": self.command, "made": self.made, "version": self.version, "notes": self.table.notes}
+        return {**facts, "sections": self._sections}
 
     def _votes(self) -> dict[str, Any]:
         try:

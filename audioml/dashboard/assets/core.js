@@ -27,7 +27,7 @@ audioml.load = (name) => {
   document.head.append(script);
   return wait.promise;
 };
-audioml.forget = () => { for (const name of [...audioml.cache.keys()]) if (name.startsWith("data/")) audioml.cache.delete(name); };
+audioml.forget = (fits) => { for (const name of [...audioml.cache.keys()]) if (name.startsWith("data/") && fits(name)) audioml.cache.delete(name); };
 
 // ---- elements: el("p", {class: "quiet", onclick: f}, "text", child) ----
 audioml.el = (tag, facts = {}, ...children) => {

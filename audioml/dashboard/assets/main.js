@@ -85,7 +85,8 @@
   // ---- data, now and again ----
   const fetchAll = async () => {
     const [index, live, votes] = await Promise.all(["data/index", "data/live", "data/votes"].map(audioml.load));
-    Object.assign(audioml, {index, live, version: index.version});
+    Object.assign(audioml, {index, live});
+    audioml.version ||= index.version;
     audioml.takeVotes(votes);
   };
   const look = async () => {
@@ -93,12 +94,14 @@
       const {version} = await (await fetch("api/version", {cache: "no-store"})).json();
       document.body.classList.remove("alone");
       if (version === audioml.version) return;
+      const [records, live, votes] = version.split("-").map((part, i) => part !== audioml.version.split("-")[i]);
       audioml.version = version;
-      audioml.forget();
+      audioml.forget((name) => records || (live && name === "data/live") || (votes && name === "data/votes"));
       await fetchAll();
       progress();
-      const busy = audioml.parts[audioml.state.tab].busy?.() || document.activeElement?.id === "query" || document.querySelector("dialog[open]");
-      if (!busy) { const at = scrollY; audioml.show(); scrollTo(0, at); }
+      const {tab} = audioml.state, seen = records || (live && tab === "curves") || (votes && tab === "table");
+      const busy = audioml.parts[tab].busy?.() || document.activeElement?.id === "query" || document.querySelector("dialog[open]");
+      if (seen && !busy) { const at = scrollY; audioml.show(); scrollTo(0, at); }
     } catch { document.body.classList.add("alone"); }  // the server has gone: what is here stays
   };
   const watch = async () => {
