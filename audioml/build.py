@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audioml import shelf
+from audioml.budget import preset_for, said, sized, trainer_for
 from audioml.corpus import Corpus
 from audioml.draft import AXES, Draft, Row, generic_worlds, row_of
 from audioml.errors import Misfit, RequestError, did_you_mean
@@ -31,6 +32,8 @@ class Request:
     name: str | None
     outputs: str
     row: str
+    share: float = 1.0
+    budget: str | None = None
 
     def axes(self) -> dict[str, Any]:
         """The axes of record.json."""
@@ -44,12 +47,16 @@ class Request:
             "recipe": None,
             "preset": self.names["preset"],
             "seed": self.seed,
+            **({"share": self.share} if self.share < 1 else {}),
+            **({"budget": self.budget} if self.budget else {}),
         }
 
     def sentence(self) -> str:
         """Every axis with its choice, and who chose it."""
         said = [f"{a}={self.names[a]}" + (" (auto)" if a in self.chosen else "") for a in (*AXES, "data", "preset")]
-        return " ".join(said) + f" seed={self.seed}"
+        rest = [f"share={self.share:g}"] if self.share < 1 else []
+        rest += [f"budget={self.budget}"] if self.budget else []
+        return " ".join([*said, f"seed={self.seed}", *rest])
 
 
 def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
@@ -61,9 +68,15 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     preset_keys = check_preset(user["preset"], preset)
     if not isinstance(cfg["seed"], int) or cfg["seed"] < 0:
         raise RequestError(f"seed={cfg['seed']} should be a whole number, zero or more")
+    share = 1.0 if cfg.get("share") is None else cfg["share"]
+    if not isinstance(share, int | float) or not 0 < share <= 1:
+        raise RequestError(f"share={share} should be above 0 and at most 1: the share of the training clips to learn from")
     task: Task = shelf.make("task", names["task"], user["task"], preset)
     if preset_keys["batch"] == shelf.load("preset", preset)["batch"]:  # what the user says is not overruled
         preset_keys["batch"] = max(preset_keys["batch"], task.batch or 0)
+    budget = said(cfg["budget"]) if cfg.get("budget") else None
+    if budget:
+        preset_keys, user["trainer"] = preset_for(budget, preset_keys), trainer_for(budget, user["trainer"])
     ports = check_ports(cfg.get("ports") or {}, task)
     corpus: Corpus = shelf.make("data", names["data"], user["data"], preset)
     draft = Draft(task, {}, user, ports, preset)
@@ -71,6 +84,8 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     check_named(draft, names, row)
     draft = replace(draft, worlds=provided(corpus, task))
     draft, pick, made = choose(draft, names, row)
+    if budget:
+        draft, made = sized(budget, draft, pick, made)
     _, reserved = draft.model(pick["model"])
     settings = {g: shelf.settings(g, pick.get(g, names[g]), user[g], preset)[0] for g in shelf.GROUPS}
     settings["model"] = dict(made.model.settings)
@@ -87,6 +102,8 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
         name=cfg.get("name"),
         outputs=str(cfg["outputs"]),
         row=cfg.get("row") or (row.name if row else pick["model"]),
+        share=float(share),
+        budget=budget,
     )
 
 

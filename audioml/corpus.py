@@ -48,6 +48,11 @@ class Prepared:
         """Port -> (numpy array or list of str, valid lengths [B] int64).  `seconds` None: whole clips, zero-padded."""
         raise NotImplementedError
 
+    def narrow(self, share: float, seed: int) -> None:
+        """Keep `share` of the training clips, drawn by `seed`: of one seed, less is always a part of more.  Everything else stays:
+        validation, test, what trivial predictors know, and the fingerprint."""
+        raise NotImplementedError
+
     def size(self, split: str) -> int:
         """Number of fixed items of split "valid" or "test" (for "train": distinct clips)."""
         raise NotImplementedError

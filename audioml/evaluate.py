@@ -30,6 +30,10 @@ class Sample(Prepared):
         """As the whole."""
         return self.whole.train_batch(step, items, seconds, seed)
 
+    def narrow(self, share: float, seed: int) -> None:
+        """As the whole."""
+        self.whole.narrow(share, seed)
+
     def size(self, split: str) -> int:
         """At most the limit."""
         limit = self.limits.get(split)

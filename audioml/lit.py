@@ -38,6 +38,7 @@ class Lit(pl.LightningModule):
         self.total_steps, self.seed, self.signature = steps, seed, signature
         self.weights = dict(system.plan.method.losses)
         self._valid: list[tuple[torch.Tensor, int]] = []
+        self.began = time.monotonic()
         self.turns = system.plan.method.turns
         self.automatic_optimization = len(self.turns) == 1
         self.average = Average(system, fit.average) if fit.average else None
@@ -116,6 +117,10 @@ class Lit(pl.LightningModule):
             self._valid = []
             self.log("valid/loss", total, sync_dist=True)
 
+    def on_fit_start(self) -> None:
+        """The clock of a schedule that ends by time."""
+        self.began = time.monotonic()
+
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate rises over `warmup` of the steps, then falls to zero along a cosine."""
         fit = self.fit_settings
@@ -134,9 +139,10 @@ class Lit(pl.LightningModule):
         rise = max(1, round(fit.warmup * self.total_steps))
 
         def factor(step: int) -> float:
-            if step < rise:
-                return (step + 1) / rise
-            done = (step - rise) / max(1, self.total_steps - rise)
+            spent = (time.monotonic() - self.began) / (60 * fit.minutes) if fit.minutes else 0.0
+            if step < rise and (not fit.minutes or spent < fit.warmup):
+                return max((step + 1) / rise, spent / fit.warmup if fit.warmup else 1.0)
+            done = max((step - rise) / max(1, self.total_steps - rise), (spent - fit.warmup) / (1 - fit.warmup))
             return 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if fit.anneal else 1.0
 
         def schedule(optimizer: torch.optim.Optimizer) -> Any:
@@ -154,10 +160,12 @@ class Lit(pl.LightningModule):
 
 
 class Meter(Callback):
-    """Progress bar, metrics.csv, the logger and the NaN guard, all fed every FLUSH steps."""
+    """Progress bar, metrics.csv, the logger and the NaN guard, all fed every FLUSH steps.
 
-    def __init__(self, history: History, logger: NoLogger, *, steps: int, progress: bool) -> None:
-        self.history, self.logger, self.steps, self.progress = history, logger, steps, progress
+    `watch` is told each validation loss and may end the run by an error."""
+
+    def __init__(self, history: History, logger: NoLogger, *, steps: int, progress: bool, watch: Any = None) -> None:
+        self.history, self.logger, self.steps, self.progress, self.watch = history, logger, steps, progress, watch
         self.waiting: list[tuple[int, dict[str, torch.Tensor]]] = []
         self.bar: Any = None
         self.seconds, self._begin = 0.0, 0.0
@@ -211,6 +219,8 @@ class Meter(Callback):
             self.logger.log(module.steps_done, {"valid/loss": float(valid)})  # type: ignore[arg-type, operator]
         if trainer.is_global_zero:
             self.history.flush()
+        if valid is not None and self.watch is not None:
+            self.watch(module.steps_done, float(valid))
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Close the bar, stop the clock."""

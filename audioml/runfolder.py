@@ -76,6 +76,8 @@ def write_config(folder: Path, request: Request, sign: str) -> None:
         "settings": settings,
         "ports": dict(request.ports),
         "seed": request.seed,
+        "share": request.share,
+        "budget": request.budget,
         "name": request.name,
         "outputs": request.outputs,
         "row": request.row,
@@ -114,7 +116,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def request_of(folder: Path) -> Request:
     """The request that a folder's run was made from."""
     config = read_config(folder)
-    cfg = {**config["settings"], **{k: config.get(k) for k in ("ports", "seed", "name", "outputs", "row")}}
+    cfg = {**config["settings"], **{k: config.get(k) for k in ("ports", "seed", "share", "budget", "name", "outputs", "row")}}
     return resolve(cfg, config["names"])
 
 

@@ -18,7 +18,9 @@ from audioml.errors import RequestError, did_you_mean
 
 GROUPS = ("task", "representation", "model", "method", "data", "preset", "trainer", "logger")
 # keys of a part's file that speak to the builder, not to the part; any part may list its sizes per preset
-RESERVED = ("_target_", "sizes", "methods", "representations", "learning_rate", "row", "material", "ports", "seconds", "batch")
+RESERVED = (
+    "_target_", "sizes", "scales", "methods", "representations", "learning_rate", "row", "material", "ports", "seconds", "batch",
+)  # fmt: skip
 
 
 def conf_dir() -> Path:

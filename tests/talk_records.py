@@ -14,7 +14,7 @@ from audioml.records import Record, Value, not_measured
 from audioml.table.collect import Run
 from audioml.talk.agree import Verdicts, judge
 from audioml.talk.columns import MEASURES
-from audioml.talk.evidence import Arena, arenas
+from audioml.talk.evidence import Arena, Planner, arenas
 from audioml.talk.opinion import opinion
 
 ROWS = ("cnn1d", "cnn2d", "autoencoder", "vae", "unet", "rnn", "transformer", "ddsp", "gan", "diffusion")
@@ -73,8 +73,21 @@ def sweep(task: str, skills: dict[str, float], seeds: int = 3, **more: Any) -> l
     return [record(task, row, skill, seed, **more) for row, skill in skills.items() for seed in range(seeds)]
 
 
-def built(records: list[Record], why: Any = lambda task, row: "") -> list[Arena]:
-    return arenas([Run(each, Path(f"{index}.json"), None) for index, each in enumerate(records)], list(TALK.rows), why)
+class Told(Planner):
+    """A planner that says what the test told it."""
+
+    def __init__(self, misfits: dict[str, str] | None = None, usual: set[str] | None = None) -> None:
+        self.misfits, self.own = misfits or {}, usual or set()
+
+    def misfit(self, task: str, row: str) -> str:
+        return self.misfits.get(task, self.misfits.get(row, ""))
+
+    def usual(self, record: Record) -> bool | None:
+        return record.provenance.get("family") in self.own
+
+
+def built(records: list[Record], planner: Planner | None = None, budget: str = "") -> list[Arena]:
+    return arenas([Run(each, Path(f"{index}.json"), None) for index, each in enumerate(records)], list(TALK.rows), planner or Told(), budget)
 
 
 def judged(records: list[Record]) -> tuple[list[Arena], Verdicts]:

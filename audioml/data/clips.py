@@ -19,6 +19,7 @@ from audioml.data.draw import (
     mix_at,
     random_window,
     rows_for,
+    some,
     stretch,
     whole_window,
 )
@@ -64,6 +65,11 @@ class Clips(Prepared):
         augment.check(worlds, sound=bool(binding.audio))
         self.statistics = self._statistics()
         self.fingerprint = self._fingerprint()
+
+    def narrow(self, share: float, seed: int) -> None:
+        """Fewer training rows; noise and stems for remixed items come from these too."""
+        train = self.splits["train"]
+        self.splits = {**self.splits, "train": train.taken(some(seed, len(train.names), share))}
 
     def size(self, split: str) -> int:
         """Rows of `split`."""

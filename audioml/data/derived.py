@@ -47,6 +47,10 @@ class Derived(Prepared):
         self.task, self.whole, self.worlds, self.ports = task, whole, dict(worlds), dict(ports)
         self.fingerprint, self.report, self.statistics = whole.fingerprint, whole.report, whole.statistics
 
+    def narrow(self, share: float, seed: int) -> None:
+        """As the whole."""
+        self.whole.narrow(share, seed)
+
     def size(self, split: str) -> int:
         """As the whole."""
         return self.whole.size(split)

@@ -49,6 +49,11 @@ def _order(seed: int, epoch: int, count: int, stream: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, 7919, stream]).permutation(count)
 
 
+def some(seed: int, count: int, share: float, stream: int = 0) -> np.ndarray:
+    """Which of `count` clips remain when `share` of them is kept, in order, at least one: a part of what a larger share keeps."""
+    return np.sort(_order(seed, 0, count, 104_729 + stream)[: max(1, int(np.ceil(share * count - 1e-9)))])
+
+
 def random_window(rng: np.random.Generator, length: np.ndarray, steps: np.ndarray | int) -> Window:
     """A uniform crop of `steps` out of `length` samples; a shorter recording lies whole, at a uniform offset."""
     room = length - steps

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from audioml.corpus import Clip, Prepared
-from audioml.data.draw import decibels, equalize, loud_window, rows_for, stretch
+from audioml.data.draw import decibels, equalize, loud_window, rows_for, some, stretch
 from audioml.data.pool import Pool
 from audioml.data.splits import SPLITS
 from audioml.data.tape import Tape
@@ -70,6 +70,12 @@ class Mixed(Prepared):
                         f"source '{name}' has {len(mine)} speaker(s) or file(s) for {split}, and {others} draws from the same: "
                         f"a mixture needs different ones"
                     )
+
+    def narrow(self, share: float, seed: int) -> None:
+        """Fewer training recordings of each source; RunError where too few remain to mix."""
+        kept = [rows[some(seed, len(rows), share, stream=s)] for s, rows in enumerate(self.rows["train"])]
+        self.rows = {**self.rows, "train": kept}
+        self._told_apart()
 
     def size(self, split: str) -> int:
         """Fixed mixtures; for train the recordings of the largest source."""

@@ -30,6 +30,22 @@ class Rows:
     groups: Sequence[str]
     begin: np.ndarray | None = None  # the first sample of each row, where silence is left out
 
+    def taken(self, index: np.ndarray) -> Rows:
+        """The rows `index` alone."""
+
+        def some(values: Any) -> Any:
+            return values[index] if isinstance(values, np.ndarray) else [values[i] for i in index.tolist()]
+
+        return Rows(
+            {port: some(files) for port, files in self.files.items()},
+            {port: some(values) for port, values in self.values.items()},
+            {port: some(sides) for port, sides in self.sides.items()},
+            self.length[index],
+            some(self.names),
+            some(self.groups),
+            None if self.begin is None else self.begin[index],
+        )
+
     def shifted(self, window: Window, index: np.ndarray) -> Window:
         """A window of the rows `index` as one of their recordings."""
         return window if self.begin is None else replace(window, start=window.start + self.begin[index])

@@ -47,6 +47,11 @@ class Spliced(Prepared):
             for port in self.texts
         }
 
+    def narrow(self, share: float, seed: int) -> None:
+        """Fewer training clips to join."""
+        self.clips.narrow(share, seed)
+        self._mates["train"] = _mates(self.clips.splits["train"].groups)
+
     def size(self, split: str) -> int:
         """Fixed strings; for train the clips that may begin one."""
         return self.clips.size(split) if split == "train" else len(self._strings[split])

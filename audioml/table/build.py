@@ -149,10 +149,9 @@ def _section(key: Conditions, runs: list[Run]) -> Section:
     unit, better = (known[0].unit, known[0].better) if known else ("", "")
     section = Section(*key, clean(primary, 80), clean(unit, 20), better, [])
     found = entries(runs)
-    names = [f"{index} {role_of(entry.record)}" for index, entry in enumerate(found)]
-    rivals = {n: e.seeds for n, e in zip(names, found, strict=True) if n.endswith(" ") and e.record.status == "done"}
+    rivals = {str(i): e.numbers(primary) for i, e in enumerate(found) if e.record.status == "done" and not role_of(e.record)}
     places = stats.standings(rivals, better)
-    section.rows = [make_row(entry, primary, better, places.get(n, "")) for n, entry in zip(names, found, strict=True)]
+    section.rows = [make_row(entry, primary, better, places.get(str(i), "")) for i, entry in enumerate(found)]
     sign = 1 if better == "low" else -1
     section.rows.sort(key=lambda row: (not row.done, *_rank(row.cells["primary"].value, sign), row.name, row.run.name))
     spoken = [column for column in COLUMNS if any(_speaks(row, column) for row in section.rows)]

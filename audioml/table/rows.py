@@ -46,10 +46,9 @@ class Row:
 def make_row(entry: Entry, primary: str, better: str, standing: str = "") -> Row:
     """All cells of a row; `primary` names the value that ranks the section, `better` its direction."""
     record = entry.record
-    runs, floors = ({seed_of(run.record): getattr(run.record, name).get(primary, []) for run in entry.runs}
-                    for name in ("items", "baseline_items"))  # fmt: skip
+    delta = seeds_delta(entry.numbers(primary), entry.baselines(primary), better)
     shown = next((run for run in entry.runs if run.folder), entry.runs[0])
-    row = Row(shown, entry.runs, record, _name(record), role_of(record), seeds_delta(runs, floors, better), standing)
+    row = Row(shown, entry.runs, record, _name(record), role_of(record), delta, standing)
     for column in COLUMNS:
         row.cells[column.key] = _cell(row, column, primary)
     return row

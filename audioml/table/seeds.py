@@ -21,10 +21,13 @@ class Entry:
     runs: list[Run]
     record: Record
 
-    @property
-    def seeds(self) -> stats.Seeds:
-        """The primary metric's items by seed, as ``audioml.stats`` compares them."""
-        return {seed_of(run.record): run.record.items.get(self.record.primary, []) for run in self.runs}
+    def numbers(self, name: str) -> stats.Seeds:
+        """A metric's items by seed, as ``audioml.stats`` compares them."""
+        return {seed_of(run.record): run.record.items.get(name, []) for run in self.runs}
+
+    def baselines(self, name: str) -> stats.Seeds:
+        """The trivial baseline's items by seed."""
+        return {seed_of(run.record): run.record.baseline_items.get(name, []) for run in self.runs}
 
 
 def entries(runs: Sequence[Run]) -> list[Entry]:

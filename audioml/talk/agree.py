@@ -117,12 +117,13 @@ def _measured(arena: Arena, row: str, aspect: Aspect, talk: Opinion) -> Judged:
         judged.reason = arena.missing[row]
         return judged
     found = arena.rows[row]
-    judged.cell, judged.seeds = MEASURES[aspect.measure](arena, found, talk.rule), found.seeds
+    judged.cell = MEASURES[aspect.measure](arena, found, talk.rule)
+    judged.seeds = found.seeds if judged.cell.seeds is None else min(judged.cell.seeds, found.seeds)
     if aspect.key == SUITABLE or judged.reason:
         return judged
     if judged.cell.amount is None:
         judged.reason = f"not measured: {judged.cell.reason or 'only bounds are known, or the value that ranks is missing'}"
-    elif found.seeds < 2:
+    elif judged.seeds < 2:
         judged.reason = "one seed is one draw"
     return judged
 

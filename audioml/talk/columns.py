@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from audioml import stats
 from audioml.lazy import LazyModule
-from audioml.records import Value
-from audioml.table.cells import clean, count, number, with_interval
+from audioml.table.cells import clean, number
 from audioml.talk.evidence import Arena, Row
 from audioml.talk.learning import data_needs
+from audioml.talk.numbers import Number, bounded, floats_of, listed, number_of, numbers_of, resampled, values_of, why_not, with_unit
 from audioml.talk.opinion import Rule
 
 if TYPE_CHECKING:
@@ -21,17 +21,6 @@ else:
     np = LazyModule("numpy")
 
 CLASSES = {"offline": 1.0, "online with look-ahead": 2.0, "online": 3.0}
-
-
-@dataclass(frozen=True)
-class Number:
-    """One measured value behind a cell, mean over `seeds`, with the interval over seeds (and items, where it has any)."""
-
-    name: str
-    value: float | str
-    unit: str = ""
-    ci: tuple[float, float] | None = None
-    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,56 +37,10 @@ class Cell:
     best: float | None = None
     amount: np.ndarray | None = None
     fits: bool | None = None  # `suitable` alone: whether the row is fit for the task
+    seeds: int | None = None  # where the cell rests on fewer seeds than the row has
 
 
 Measure = Callable[[Arena, Row, Rule], Cell]
-
-
-def _values(row: Row, name: str, table: str = "values") -> list[Value]:
-    return [value for run in row.entry.runs if (value := getattr(run.record, table).get(name)) is not None]
-
-
-def _floats(row: Row, name: str, table: str = "values") -> list[float]:
-    """One per seed, or [] where a seed has none."""
-    found = [float(v.value) for v in _values(row, name, table) if isinstance(v.value, int | float)]
-    return found if len(found) == row.seeds else []
-
-
-def _why(row: Row, *names: str) -> str:
-    reasons = [value.reason for name in names for value in _values(row, name) if value.value is None and value.reason]
-    return clean(reasons[0], 200) if reasons else "not in the record"
-
-
-def _number(row: Row, name: str) -> Number | None:
-    value = row.entry.record.values.get(name)
-    if value is None or value.value is None:
-        return None
-    bound = value.reason.startswith("at least")
-    if isinstance(value.value, str) or bound:
-        text = f"≥ {number(float(value.value))}" if bound and not isinstance(value.value, str) else clean(value.value, 60)
-        return Number(name, text, value.unit, None, row.seeds)
-    per_seed = _floats(row, name)
-    ci = value.ci or (stats.estimate([[x] for x in per_seed]).ci if len(per_seed) > 1 else None)
-    return Number(name, float(value.value), value.unit, ci if ci and ci[0] < ci[1] else None, row.seeds)  # a count has no doubt
-
-
-def _bounded(row: Row, name: str) -> bool:
-    return any(value.reason.startswith("at least") for value in _values(row, name))
-
-
-def _numbers(row: Row, names: Sequence[str]) -> list[Number]:
-    return [found for name in names if (found := _number(row, name)) is not None]
-
-
-def resampled(arena: Arena, per_seed: Sequence[float], log: bool) -> tuple[float, np.ndarray]:
-    """One number per seed -> its mean (geometric where `log`) and resamples of it; an infinite or single one stays as it is."""
-    x = np.array(per_seed, dtype=np.float64)[:, None]
-    if not np.isfinite(x).all() or len(x) == 1 or (log and (x <= 0).any()):
-        mean = float(x.mean())
-        return mean, np.full(arena.resamples, mean)
-    drawn = stats.draws(np.log(x) if log else x, resamples=arena.resamples, seed=arena.seed)
-    mean = float((np.log(x) if log else x).mean())
-    return (math.exp(mean), np.exp(drawn)) if log else (mean, drawn)
 
 
 # ---- fidelity and quality --------------------------------------------------------------------------------------------
@@ -107,25 +50,25 @@ def fidelity(arena: Arena, row: Row, rule: Rule) -> Cell:
     if not names:
         return Cell(reason="the task has no signal to be faithful to")
     name = arena.primary if arena.primary in names else names[0]
-    main = _number(row, name)
+    main = number_of(row, name)
     if main is None or isinstance(main.value, str):
-        return Cell(reason=_why(row, name))
+        return Cell(reason=why_not(row, name))
     value = row.entry.record.values[name]
     items = [run.record.items.get(name, []) for run in row.entry.runs]
     x = stats.matrix(items) if all(items) and len(set(map(len, items))) == 1 else None
-    per_seed = _floats(row, name)
+    per_seed = floats_of(row, name)
     if x is not None and x.shape[1]:
         best, drawn = _drawn(arena, x)
     elif per_seed:
         best, drawn = resampled(arena, per_seed, False)
     else:
-        return Cell(reason=_why(row, name))
+        return Cell(reason=why_not(row, name))
     sign = -1.0 if value.better == "low" else 1.0
     top = row.entry.record.ceilings.get(name)
     ceiling = [Number(f"ceiling {name}", float(top.value), top.unit)] if top and isinstance(top.value, int | float) else []
     beside = f", its ceiling {number(ceiling[0].value)}" if ceiling else ", no ceiling"
-    text = f"{name.partition('/')[2].replace('_', ' ')} {_with(main)}{beside}"
-    others = _numbers(row, [other for other in names if other != name])
+    text = f"{clean(name.partition('/')[2].replace('_', ' '), 60)} {with_unit(main)}{beside}"
+    others = numbers_of(row, [other for other in names if other != name])
     return Cell(text, [main, *ceiling, *others], best=sign * best, amount=sign * drawn)
 
 
@@ -139,13 +82,13 @@ def skill_items(row: Row, primary: str) -> np.ndarray:
     Raises ValueError with the reason where there is no ceiling, no baseline, or none above the other.
     """
     lines = []
+    better = next((value.better for value in values_of(row, primary)), "")
     for run in row.entry.runs:
         floor, top = (getattr(run.record, table).get(primary) for table in ("baselines", "ceilings"))
         known = [v.value for v in (floor, top) if v is not None and isinstance(v.value, int | float)]
         if len(known) < 2:
             raise ValueError("no ceiling is known" if not (top and isinstance(top.value, int | float)) else "no baseline is known")
         span = known[1] - known[0]
-        better = run.record.values[primary].better
         if span == 0 or (span > 0) != (better == "high"):
             raise ValueError("the ceiling is not above the baseline")
         items, floors = run.record.items.get(primary, []), run.record.baseline_items.get(primary, [])
@@ -153,7 +96,10 @@ def skill_items(row: Row, primary: str) -> np.ndarray:
             raise ValueError("the record holds no numbers per item")
         floors = floors if len(floors) == len(items) else [known[0]] * len(items)
         lines.append([None if a is None or b is None else (a - b) / span for a, b in zip(items, floors, strict=True)])
-    return stats.matrix(lines)
+    x = stats.matrix(lines)
+    if not x.shape[1]:
+        raise ValueError("no item was measured for every seed")
+    return x
 
 
 def skill(arena: Arena, row: Row, rule: Rule) -> Cell:
@@ -161,15 +107,14 @@ def skill(arena: Arena, row: Row, rule: Rule) -> Cell:
     try:
         x = skill_items(row, arena.primary)
     except ValueError as why:
-        main = _number(row, arena.primary)
-        shown = f"; {_with(main)} {arena.primary.partition('/')[2]}" if main else ""
+        main = number_of(row, arena.primary)
+        shown = f"; {with_unit(main)} {clean(arena.primary.partition('/')[2], 60)}" if main else ""
         return Cell(reason=f"no skill: {why}{shown}", numbers=[main] if main else [])
     got = stats.estimate([line.tolist() for line in x])
-    if got.value is None:
-        return Cell(reason="no item was measured for every seed")
+    assert got.value is not None
     best, drawn = _drawn(arena, x)
     main = Number("skill", got.value, "", got.ci, row.seeds)
-    return Cell(f"skill {_with(main)}", [main, *_numbers(row, [arena.primary])], best=best, amount=drawn)
+    return Cell(f"skill {with_unit(main)}", [main, *numbers_of(row, [arena.primary])], best=best, amount=drawn)
 
 
 # ---- costs ---------------------------------------------------------------------------------------------------------------
@@ -182,21 +127,21 @@ STREAMING = ("streaming/class", "streaming/smallest_block_ms", "streaming/memory
 
 def wait(row: Row) -> list[float]:
     """ms per seed from a sound to its answer: algorithmic latency + p95 of a block; infinite where the whole clip is waited for."""
-    kinds = [str(value.value) for value in _values(row, "streaming/class") if value.value is not None]
+    kinds = [str(value.value) for value in values_of(row, "streaming/class") if value.value is not None]
     if "offline" in kinds:
         return [math.inf] * row.seeds
-    ahead, block = _floats(row, LATENCY[0]), _floats(row, LATENCY[1])
+    ahead, block = floats_of(row, LATENCY[0]), floats_of(row, LATENCY[1])
     return [a + b for a, b in zip(ahead, block, strict=True)] if ahead and block else []
 
 
 def latency(arena: Arena, row: Row, rule: Rule) -> Cell:
     """Algorithmic + computational wait, and the time to the first sound."""
-    found, shown = wait(row), _numbers(row, LATENCY)
+    found, shown = wait(row), numbers_of(row, LATENCY)
     if not found:
-        return Cell(_list(shown), shown, reason="" if shown else _why(row, *LATENCY))
+        return Cell(listed(shown), shown, reason="" if shown else why_not(row, *LATENCY))
     best, drawn = resampled(arena, found, True)
     said = "waits for the whole clip" if math.isinf(best) else f"{number(best)} ms in all"
-    return Cell("; ".join(filter(None, (said, _list(shown)))), shown, best=best, amount=drawn)
+    return Cell("; ".join(filter(None, (said, listed(shown)))), shown, best=best, amount=drawn)
 
 
 def compute(arena: Arena, row: Row, rule: Rule) -> Cell:
@@ -206,37 +151,56 @@ def compute(arena: Arena, row: Row, rule: Rule) -> Cell:
 
 def context(arena: Arena, row: Row, rule: Rule) -> Cell:
     """How much input is used: by the first of CONTEXT that most rows of the task have, for all rows the same one."""
-    have = {name: sum(bool(_floats(each, name)) for each in arena.rows.values()) for name in CONTEXT[:3]}
+    have = {name: sum(bool(floats_of(each, name)) for each in arena.rows.values()) for name in CONTEXT[:3]}
     ranked = next((name for name in CONTEXT[:3] if have[name] * 2 > len(arena.rows)), None)
     return _ranked(arena, row, CONTEXT, [ranked] if ranked else [])
 
 
 def _ranked(arena: Arena, row: Row, names: Sequence[str], by: Sequence[str]) -> Cell:
-    shown = _numbers(row, names)
-    per_seed = _floats(row, by[0]) if by else []
+    shown = numbers_of(row, names)
+    per_seed = floats_of(row, by[0]) if by else []
     if not shown:
-        return Cell(reason=_why(row, *names))
-    if per_seed and _bounded(row, by[0]):  # "at least" is above what is known exactly, or its place is not known
-        exact = [max(_floats(each, by[0]), default=0.0) for each in arena.rows.values() if not _bounded(each, by[0])]
+        return Cell(reason=why_not(row, *names))
+    if per_seed and bounded(row, by[0]):  # "at least" is above what is known exactly, or its place is not known
+        exact = [max(floats_of(each, by[0]), default=0.0) for each in arena.rows.values() if not bounded(each, by[0])]
         per_seed = [math.inf] * row.seeds if min(per_seed) >= max(exact, default=0.0) else []
     if not per_seed:
-        return Cell(_list(shown), shown)
+        return Cell(listed(shown), shown)
     best, drawn = resampled(arena, per_seed, True)
-    return Cell(_list(shown), shown, best=best, amount=drawn)
+    return Cell(listed(shown), shown, best=best, amount=drawn)
 
 
 def streaming(arena: Arena, row: Row, rule: Rule) -> Cell:
-    """Online, online with look-ahead or offline, as tested on the trained nets."""
-    kinds = [str(value.value) for value in _values(row, "streaming/class") if value.value is not None]
-    if len(kinds) < row.seeds or any(kind not in CLASSES for kind in kinds):
-        return Cell(reason=_why(row, "streaming/class"))
-    shown = _numbers(row, STREAMING)
-    worst = min(kinds, key=CLASSES.__getitem__)  # what holds for one seed only does not hold for the row
-    reasons = [str(v.value) for v in _values(row, "streaming/reason") if v.value is not None]
+    """Online, online with look-ahead or offline, as tested on the trained nets; ranked by the best class of the row's settings
+    that were measured, since the talk's word is of what the row can do."""
+    kinds = _classes(row)
+    if not kinds:
+        return Cell(reason=why_not(row, "streaming/class"))
+    shown = numbers_of(row, STREAMING)
+    worst = _worst(kinds)
+    best = worst
+    more = ""
+    for other in (replace(row, entry=entry) for entry in arena.variants.get(row.name, [])):
+        known = _classes(other)
+        if known and other.seeds > 1 and CLASSES[_worst(known)] > CLASSES[best]:
+            best = _worst(known)
+            more = f"; with other settings {listed(numbers_of(other, STREAMING))}, {other.seeds} seeds"
+    reasons = [str(v.value) for v in values_of(row, "streaming/reason") if v.value is not None]
     why = f" ({clean(reasons[kinds.index(worst)], 120)})" if worst == "offline" and len(reasons) == len(kinds) else ""
-    rest = _list(shown[1:])
-    text = worst + why + (f"; {rest}" if rest else "")
-    return Cell(text, shown, best=CLASSES[worst], amount=np.full(arena.resamples, CLASSES[worst]))
+    rest = listed(shown[1:])
+    text = worst + why + (f"; {rest}" if rest else "") + more
+    return Cell(text, shown, best=CLASSES[best], amount=np.full(arena.resamples, CLASSES[best]))
+
+
+def _classes(row: Row) -> list[str]:
+    """One per seed, or [] where a seed has none."""
+    kinds = [str(value.value) for value in values_of(row, "streaming/class") if value.value in CLASSES]
+    return kinds if len(kinds) == row.seeds else []
+
+
+def _worst(kinds: Sequence[str]) -> str:
+    """What holds for some seeds only does not hold for the row."""
+    return min(kinds, key=CLASSES.__getitem__)
 
 
 # ---- what follows ------------------------------------------------------------------------------------------------------
@@ -263,33 +227,7 @@ def data(arena: Arena, row: Row, rule: Rule) -> Cell:
     shown = [Number("exponent", found.exponent, "", found.exponent_ci, found.seeds)] if found.exponent is not None else []
     shown += [Number(f"skill at share {share:.4g}", value, "", ci, found.seeds) for share, value, ci in found.curve]
     shown.append(Number("share to reach the target", found.share, "", found.share_ci, found.seeds))
-    return Cell(found.text, shown, best=found.share, amount=found.draws)
-
-
-def _with(one: Number) -> str:
-    if isinstance(one.value, str):
-        return f"{one.value} {one.unit}".strip()
-    return f"{with_interval(one.value, one.ci) if one.ci else number(one.value)} {one.unit}".strip()
-
-
-NAMES = {
-    "latency/algorithmic_ms": "algorithmic", "latency/block_p95_ms": "block p95", "latency/first_audio_ms": "first audio",
-    "latency/rtf": "RTF", "latency/offline_rtf": "RTF offline", "compute/parameters": "parameters",
-    "compute/macs_per_second": "", "compute/peak_memory_mb": "peak", "compute/to_90_percent_s": "to 90 %",
-    "compute/training_macs": "training (estimate)", "context/useful_ms": "useful", "context/gradient_mass_ms": "gradient mass",
-    "context/receptive_field_ms": "reached", "context/recall_ms": "recall", "streaming/smallest_block_ms": "smallest block",
-    "streaming/memory_growth_mb": "memory growth",
-}  # fmt: skip
-LARGE = ("compute/macs_per_second", "compute/parameters", "compute/training_macs")
-
-
-def _list(numbers: Sequence[Number]) -> str:
-    out = []
-    for one in numbers:
-        big = one.name in LARGE and not isinstance(one.value, str)
-        value = f"{count(one.value)} {one.unit}".strip() if big else _with(one)
-        out.append(" ".join(filter(None, (NAMES.get(one.name, one.name.rpartition("/")[2]), value))))
-    return ", ".join(out)
+    return Cell(found.text, shown, best=found.share, amount=found.draws, seeds=found.seeds)
 
 
 MEASURES: dict[str, Measure] = {

@@ -1,24 +1,36 @@
 """What was measured: per task one arena of comparable rows of the talk, each over its seeds, and learning curves beside it.
 
-Of several sets of comparable runs of a task (other data, versions of the measures, budgets, presets) one is used, the one with
-the most rows of several seeds; nothing is mixed, and what is left out is said.
+One budget is looked at (by default none, each row at its preset's size).  Of several sets of comparable runs of a task (other data,
+versions of the measures, presets) one is used, the one with the most rows of several seeds; nothing is mixed, and what is left
+out is said.  Of several settings of one row, the row's own, as its file has them, are used; the others are kept beside it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from audioml import stats
+from audioml.records import Record
 from audioml.table.build import Conditions, comparable
 from audioml.table.cells import clean
 from audioml.table.collect import Run
 from audioml.table.paired import Delta, seeds_delta
 from audioml.table.seeds import Entry, entries, seed_of
 
-Why = Callable[[str, str], str]  # (task, row) -> why the cell cannot be trained; "" where it could
+
+class Planner:
+    """What is asked of the planner; this one knows nothing, cli.py has the one that asks."""
+
+    def misfit(self, task: str, row: str) -> str:
+        """Why the two do not fit, "" where they do."""
+        return ""
+
+    def usual(self, record: Record) -> bool | None:
+        """Whether a record is of its row's own settings; None where that cannot be told."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,8 @@ class Row:
 
 @dataclass
 class Arena:
-    """One task.  `curves`: row -> share of the training data -> runs.  `missing`: row -> why there is none."""
+    """One task.  `curves`: row -> share of the training data -> runs.  `missing`: row -> why there is none.
+    `variants`: row -> its runs with other settings."""
 
     conditions: Conditions
     preset: str
@@ -49,6 +62,7 @@ class Arena:
     pairs: dict[tuple[str, str], stats.Contrast] = field(default_factory=dict)
     curves: dict[str, dict[float, Entry]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    variants: dict[str, list[Entry]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     place: int = 0
 
@@ -60,8 +74,8 @@ class Arena:
     @property
     def resamples(self) -> int:
         """The same number for every row of the arena, so that resamples can be compared one by one."""
-        most = max((len(row.entry.seeds[seed]) for row in self.rows.values() for seed in row.entry.seeds), default=1)
-        return stats.affordable(most)
+        items = [len(numbers) for row in self.rows.values() for numbers in row.entry.numbers(self.primary).values()]
+        return stats.affordable(max(items, default=1))
 
     @property
     def seed(self) -> int:
@@ -69,8 +83,9 @@ class Arena:
         return 1000 * self.place
 
 
-def arenas(runs: Iterable[Run], names: Sequence[str], why: Why) -> list[Arena]:
-    """One arena per task of which there are runs of `names`, in alphabetical order."""
+def arenas(runs: Iterable[Run], names: Sequence[str], planner: Planner | None = None, budget: str = "") -> list[Arena]:
+    """One arena per task of which there are runs of `names` under `budget`, in alphabetical order."""
+    planner = planner or Planner()
     mine = [run for run in runs if run.record.axes.get("row") in names and isinstance(run.record.axes["row"], str)]
     sets: dict[tuple[Conditions, str], list[Run]] = defaultdict(list)
     for key, group in comparable(mine).items():
@@ -78,61 +93,75 @@ def arenas(runs: Iterable[Run], names: Sequence[str], why: Why) -> list[Arena]:
             sets[key, clean(run.record.axes.get("preset") or "", 40)].append(run)
     found = []
     for task in sorted({key.task for key, _ in sets}):
-        whole = {key: group for key, group in sets.items() if key[0].task == task and key[0].share == 1}
+        whole = {key: group for key, group in sets.items() if key[0].task == task and key[0].share == 1 and key[0].budget == budget}
         if whole:
             chosen = max(whole, key=lambda key: (_worth(whole[key], names), str(key)))
-            arena = _arena(chosen, whole[chosen], names, why)
+            arena = _arena(chosen, whole[chosen], names, planner)
             arena.place = len(found)
             arena.notes += _left_out(chosen, whole)
-            _add_curves(arena, chosen, {key: group for key, group in sets.items() if key[0].task == task}, names)
+            _add_curves(arena, chosen, {key: group for key, group in sets.items() if key[0].task == task}, names, planner)
             found.append(arena)
     return found
 
 
 def _worth(runs: list[Run], names: Sequence[str]) -> tuple[int, int, int]:
-    chosen = [_choose(runs, name) for name in names]
-    present = [entry for entry in chosen if entry is not None]
-    return sum(len(entry.runs) > 1 for entry in present), len(present), len(runs)
+    most = [max((len(entry.runs) for entry in _settings(runs, name)), default=0) for name in names]
+    return sum(seeds > 1 for seeds in most), sum(seeds > 0 for seeds in most), len(runs)
 
 
-def _choose(runs: list[Run], name: str) -> Entry | None:
-    """Of several settings of a row the one with the most seeds, then the newest."""
-    mine = [run for run in runs if run.record.axes.get("row") == name and run.record.status == "done"]
-    return max(entries(mine), key=lambda entry: (len(entry.runs), _age(entry)), default=None)
+def _settings(runs: list[Run], name: str) -> list[Entry]:
+    """The finished runs of a row, joined over seeds: one entry per settings."""
+    return entries([run for run in runs if run.record.axes.get("row") == name and run.record.status == "done"])
+
+
+def _choose(runs: list[Run], name: str, planner: Planner) -> tuple[Entry | None, list[Entry]]:
+    """Of several settings of a row its own, and the others.  Where its own cannot be told, or were trained once while others were
+    trained several times (a search chose those): the ones of most seeds, then the newest."""
+    found = _settings(runs, name)
+    if len(found) < 2:
+        return (found[0] if found else None), []
+    enough = min(2, max(len(entry.runs) for entry in found))
+    own = [entry for entry in found if len(entry.runs) >= enough and planner.usual(entry.runs[0].record)]
+    chosen = max(own or found, key=lambda entry: (len(entry.runs), _age(entry)))
+    return chosen, [entry for entry in found if entry is not chosen]
 
 
 def _age(entry: Entry) -> str:
     return max(str(run.record.provenance.get("created", "")) for run in entry.runs)
 
 
-def _arena(key: tuple[Conditions, str], runs: list[Run], names: Sequence[str], why: Why) -> Arena:
-    done = {name: entry for name in names if (entry := _choose(runs, name)) is not None}
+def _arena(key: tuple[Conditions, str], runs: list[Run], names: Sequence[str], planner: Planner) -> Arena:
+    chosen = {name: _choose(runs, name, planner) for name in names}
+    done = {name: entry for name, (entry, _) in chosen.items() if entry is not None}
     primaries = [entry.record.primary for entry in done.values()]
     primary = max(set(primaries), key=lambda name: (primaries.count(name), name), default="")
     done = {name: entry for name, entry in done.items() if entry.record.primary == primary and primary in entry.record.values}
     known = [entry.record.values[primary] for entry in done.values()]
     known.sort(key=lambda value: value.value is None)
-    arena = Arena(*key, clean(primary, 80), known[0].unit if known else "", known[0].better if known else "")
-    seeds = {name: entry.seeds for name, entry in done.items()}
+    arena = Arena(*key, primary, known[0].unit if known else "", known[0].better if known else "")
+    seeds = {name: entry.numbers(primary) for name, entry in done.items()}
     arena.pairs = stats.compare(seeds, arena.better)
     places = stats.standings(seeds, arena.better, arena.pairs)
-    arena.rows = {name: Row(name, entry, places[name], _delta(entry, arena.better)) for name, entry in done.items()}
-    arena.missing = {name: _absent(name, arena.task, runs, why) for name in names if name not in done}
-    arena.notes += _lost(arena, runs)
+    for name, entry in done.items():
+        delta = seeds_delta(entry.numbers(primary), entry.baselines(primary), arena.better)
+        arena.rows[name] = Row(name, entry, places[name], delta)
+    arena.missing = {name: _absent(name, arena.task, runs, planner) for name in names if name not in done}
+    arena.variants = {name: others for name, (_, others) in chosen.items() if others and name in done}
+    arena.notes += _lost(arena, runs) + [_beside(name, others) for name, others in arena.variants.items()]
     return arena
 
 
-def _delta(entry: Entry, better: str) -> Delta:
-    primary = entry.record.primary
-    floors = {seed_of(run.record): run.record.baseline_items.get(primary, []) for run in entry.runs}
-    return seeds_delta(entry.seeds, floors, better)
+def _beside(name: str, others: list[Entry]) -> str:
+    runs = clean(", ".join(entry.record.signature for entry in others), 200)
+    count = sum(len(entry.runs) for entry in others)
+    return f"{name}: {count} run(s) with other settings count for streaming only ({runs})."
 
 
-def _absent(name: str, task: str, runs: list[Run], why: Why) -> str:
+def _absent(name: str, task: str, runs: list[Run], planner: Planner) -> str:
     ended = [run.record for run in runs if run.record.axes.get("row") == name and run.record.status != "done"]
     if ended:
         return f"{ended[-1].status}: {clean(ended[-1].error, 200)}"
-    reason = why(task, name)
+    reason = planner.misfit(task, name)
     return f"does not fit: {clean(reason, 300)}" if reason else "not run"
 
 
@@ -157,7 +186,9 @@ def _left_out(chosen: tuple[Conditions, str], sets: dict[tuple[Conditions, str],
     return [f"{count} other run(s) of the task are not comparable and left out; they differ in: {', '.join(differ)}."]
 
 
-def _add_curves(arena: Arena, chosen: tuple[Conditions, str], sets: dict[Any, list[Run]], names: Sequence[str]) -> None:
+def _add_curves(
+    arena: Arena, chosen: tuple[Conditions, str], sets: dict[Any, list[Run]], names: Sequence[str], planner: Planner
+) -> None:
     """Shares of the training data under else equal conditions; all of it is the arena's own row."""
     tested = _tested(arena.rows.values())
     for (key, preset), runs in sets.items():
@@ -166,7 +197,7 @@ def _add_curves(arena: Arena, chosen: tuple[Conditions, str], sets: dict[Any, li
         if same != here or key.share == 1:
             continue
         for name in names:
-            entry = _choose(runs, name)
+            entry, _ = _choose(runs, name, planner)
             if entry is None or name not in arena.rows or entry.record.primary != arena.primary:
                 continue
             if key.fingerprint != chosen[0].fingerprint and not (tested and _tested([entry]) == tested):

@@ -74,7 +74,7 @@ def data_needs(arena: Arena, row: Row, target: float, skill: Skill) -> Needs:
         goal = target * _best(arena, skill)
     except ValueError as why:
         return Needs(reason=f"no skill: {why}")
-    if len({each.shape[1] for each in x}) > 1 or not x[0].shape[1]:
+    if len({each.shape[1] for each in x}) > 1:
         return Needs(reason="the sizes were not measured on the same items")
     if goal <= 0:
         return Needs(reason="no row of the task is better than the baseline, so there is no target to reach")

@@ -62,7 +62,7 @@ def about(arena: Arena) -> str:
     """What makes the rows of a task comparable, in one line."""
     known = arena.conditions
     arrow = {"high": "↑", "low": "↓"}.get(arena.better, "")
-    metric = " ".join(filter(None, (arena.primary.partition("/")[2], clean(arena.unit, 20), arrow)))
+    metric = " ".join(filter(None, (clean(arena.primary.partition("/")[2], 60), clean(arena.unit, 20), arrow)))
     words = [metric, seeds_of(arena), f"{known.items} test items", f"preset {arena.preset}"]
     words += [f"data {known.data} {known.fingerprint[:10]}", *([f"measured by {known.measures}"] if known.measures else [])]
     budget = f"budget {known.budget}" if known.budget else "no common budget: each row at its preset's size"

@@ -17,7 +17,18 @@ from audioml.talk.learning import fit, reach
 from audioml.talk.opinion import SUITABLE, read
 from audioml.talk.pages import shown
 from tests.conftest import ROOT
-from tests.talk_records import METRIC, RISING, ROWS, TALK, built, items_of, judged, measured, record, sweep
+from tests.talk_records import (
+    METRIC,
+    RISING,
+    ROWS,
+    TALK,
+    built,
+    items_of,
+    judged,
+    measured,
+    record,
+    sweep,
+)
 
 
 # ---- the talk's words ------------------------------------------------------------------------------------------------
