@@ -63,8 +63,13 @@ def section_data(section: Section, key: str, shares: bool = False) -> dict[str, 
         "absent": [column.title for column in section.absent],
         "columns": columns,
         "rows": rows,
-        "tied": tied([Entry(row.runs, row.record).seeds if row.done else {} for row in section.rows], section.better),
+        "tied": tied([_rival(row, section.primary) for row in section.rows], section.better),
     }
+
+
+def _rival(row: Row, primary: str) -> stats.Seeds:
+    """Items by seed of a row that the table compares with the others: floor and ceiling are none of them."""
+    return Entry(row.runs, row.record).numbers(primary) if row.done and not row.role else {}
 
 
 def siblings(section: Section) -> str:

@@ -30,7 +30,7 @@ from audioml.table.collect import Run
 from audioml.table.rows import by_run
 
 SCRIPTS = ("core.js", "query.js", "plot.js", "table.js", "pareto.js", "curves.js", "sound.js", "spectrum.js", "listen.js",
-           "compare.js", "vote.js", "main.js")  # fmt: skip
+           "compare.js", "votes.js", "vote.js", "main.js")  # fmt: skip
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 # a page from disk has no server to say this for it; "file:" because a file's own origin is nobody's
 POLICY = (
