@@ -9,13 +9,15 @@ run in a stage's place.  A stage that is done is not run again, one that was int
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from audioml import shelf
 from audioml.errors import RequestError, did_you_mean
+from audioml.records import Record
+from audioml.runfolder import run_signature
 
 KEYS = ("year", "system", "stages")
 
@@ -97,7 +99,7 @@ def merged(*lists: Sequence[str]) -> tuple[str, ...]:
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     for argument in arguments:
         key, sign, value = argument.lstrip("+").partition("=")
-        if argument.startswith("-") or not sign:
+        if argument.startswith("-m") or argument == "--multirun" or not sign:
             raise RequestError(f"'{argument}' does not go with recipe=; scripts/sweep.py runs several")
         yield key, value
 
@@ -118,24 +120,40 @@ def placed(stage: Stage, made: str, folders: Mapping[str, Path]) -> tuple[str, .
     return tuple(out)
 
 
+def expanded(job: Sequence[str]) -> tuple[Sequence[str], str | None]:
+    """Arguments whose ``recipe=NAME`` is replaced by what it stands for, where that is one run; and the name."""
+    name = next((a.partition("=")[2] for a in job if a.startswith("recipe=")), None)
+    if name is None:
+        return job, None
+    asked, folders = stages(job)
+    if len(asked) != 1:
+        raise RequestError(f"recipe={name} is {len(asked)} runs in a row: python train.py recipe={name}, or stage=NAME")
+    return placed(asked[0], name, folders), name
+
+
 def run(arguments: Sequence[str]) -> None:
     """Every stage that is asked for, in order; what is done is passed over, what was begun goes on."""
-    from audioml.sweep import compose
-    from audioml.sweep.jobs import Job
-    from audioml.sweep.jobs import run as run_job
+    from audioml.sweep import Job, compose, done
+    from audioml.sweep import run as run_job
 
-    name = dict(_pairs(arguments))["recipe"]
     asked, folders = stages(arguments)
-    every = recipe(name).stages
+    name = dict(_pairs(arguments))["recipe"]
+    plain = [a for a in arguments if not a.startswith("stage=")]
     for stage in asked:
-        found = _earlier(name, stage, arguments, folders)
-        request = compose(placed(stage, name, found), recipe=name)
-        print(f"{name}: stage {stage.name} ({list(every).index(stage.name) + 1} of {len(every)})  {request.sentence()}", flush=True)
-        ended = run_job(Job(placed(stage, name, found), wait=True, request=request, resume=True))
-        print(ended.said, flush=True)
-        folders[stage.name] = ended.folder
+        for other in stages(plain)[0]:  # what another command has done before
+            if f"{{{other.name}}}" in " ".join(stage.arguments) and other.name not in folders:
+                request = compose(placed(other, name, folders))
+                known = done(run_signature(request), Path(request.outputs))
+                if known is not None:
+                    folders[other.name] = _folder(request.outputs, known)
+        request = replace(compose(placed(stage, name, folders)), recipe=name)
+        place = list(recipe(name).stages).index(stage.name) + 1
+        print(f"[{name}: {stage.name}, {place} of {len(recipe(name).stages)}] {request.sentence()}", flush=True)
+        ended = run_job(Job(stage.arguments, wait=True), request)
+        print(f"    {ended.said}", flush=True)
+        assert ended.record is not None
+        folders[stage.name] = _folder(request.outputs, ended.record)
 
 
-def _earlier(name: str, stage: Stage, arguments: Sequence[str], folders: Mapping[str, Path]) -> dict[str, Path]:
-    """Folders of the stages that this one refers to: those given, run now, or done before with the same settings."""
-    return dict(folders)
+def _folder(outputs: str, record: Record) -> Path:
+    return Path(outputs) / "runs" / str(record.provenance["folder"])

@@ -8,7 +8,8 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from audioml.corpus import Prepared
 from audioml.errors import AudiomlError, RequestError, RunError, Stopped
 from audioml.plan import Plan
 from audioml.provenance import provenance
-from audioml.records import Record, Value, cannot_write
+from audioml.records import Record, cannot_write
 from audioml.runfolder import SHARED_FOLDER, make_folder, run_family, run_signature, write_config
 
 Watch = Callable[[int, float], None]
@@ -35,7 +36,7 @@ def execute(request: Request, *, resume: Path | None = None, watch: Watch | None
     main_process = int(os.environ.get("LOCAL_RANK", "0")) == 0
     record = Record(signature=sign, axes=request.axes(), primary=request.plan.task.primary)
     begin = time.time()
-    with _Log(folder / "train.log", main_process) as log:
+    with held(folder, main_process), _Log(folder / "train.log", main_process) as log:
         log.info(request.sentence())
         try:
             if resume is None and main_process:
@@ -53,6 +54,24 @@ def execute(request: Request, *, resume: Path | None = None, watch: Watch | None
         _write(record, request, folder, begin, main_process)
         log.info("done in %.0f s", time.time() - begin)
     return record
+
+
+@contextmanager
+def held(folder: Path, main_process: bool = True) -> Iterator[None]:
+    """The folder belongs to this process while it runs, to nobody once it ends, however it does.  RequestError if it is taken."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".held", timeout=0) if main_process else nullcontext()
+    try:
+        lock.__enter__()
+    except Timeout:
+        raise RequestError(f"another process is at the run in {folder}") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
 def _ending(error: BaseException, folder: Path) -> tuple[str, str]:
@@ -144,14 +163,11 @@ class _Run:
 
     def data(self) -> None:
         """Prepare the corpus; say what was skipped."""
-        from audioml.evaluate import Sample
+        from audioml.probes._trial import sampled
 
-        prepared = self.request.corpus.prepare(self.request.plan.task)
-        self.prepared = Sample(prepared, {"valid": self.preset["valid_items"], "test": self.preset["test_items"]})
-        if self.request.share < 1:
-            prepared.narrow(self.request.share, self.request.seed)
-        skipped = prepared.report.get("skipped", [])
-        self.record.provenance |= {"data_fingerprint": prepared.fingerprint, "data_report": dict(prepared.report)}
+        self.prepared = sampled(self.request)
+        skipped = self.prepared.report.get("skipped", [])
+        self.record.provenance |= {"data_fingerprint": self.prepared.fingerprint, "data_report": dict(self.prepared.report)}
         for entry in skipped:
             self.log.warning("skipped %s: %s", entry["file"], entry["reason"])
         if skipped:
@@ -184,6 +200,7 @@ class _Run:
 
         from audioml.history import History
         from audioml.lit import Lit, Meter, checkpoints, load_weights
+        from audioml.probes._trial import batches_of
 
         preset, last, method = self.preset, self.folder / "checkpoints" / "last.ckpt", self.request.plan.method
         turns = len(method.turns)
@@ -213,7 +230,12 @@ class _Run:
         )
         begun = time.process_time()
         try:
-            trainer.fit(lit, datamodule=self.batches(stretch), ckpt_path=str(last) if done else None, weights_only=True)
+            trainer.fit(
+                lit,
+                datamodule=batches_of(self.request, self.prepared, stretch),
+                ckpt_path=str(last) if done else None,
+                weights_only=True,
+            )
         finally:
             os.environ.pop(SHARED_FOLDER, None)
             meter.close()
@@ -233,20 +255,6 @@ class _Run:
         }
         best = self.folder / "checkpoints" / "best.ckpt"
         load_weights(self.net, best if best.exists() and method.keeps == "best" else last, self.sign)
-
-    def batches(self, stretch: int) -> Any:
-        """The data as Lightning reads it, `stretch` steps between validations."""
-        from audioml.datamodule import DataModule
-
-        preset, task = self.preset, self.request.plan.task
-        return DataModule(
-            self.prepared,
-            self.request.plan.worlds(),
-            batch_size=preset["batch"],
-            seconds=None if task.whole_clips else max(preset["seconds"], task.seconds or 0.0),
-            steps_per_epoch=stretch,
-            seed=self.request.seed,
-        )
 
     def judge(self) -> None:
         """The test split through the system, beside the floor and the ceiling; examples to look at and hear."""
@@ -272,13 +280,13 @@ class _Run:
         write_examples(self.folder, plan, clips, found)
 
     def probe(self) -> None:
-        """What the system costs and how it streams."""
-        from audioml.probes import measure_all
+        """What the system costs, how far it hears and how it streams."""
+        from audioml.probes import measure_all, measures
+        from audioml.probes._trial import trial_of
 
-        self.record.values |= measure_all(self.net.eval(), None)
-        seconds = self.record.provenance.get("train_s")
-        if seconds is not None:
-            self.record.values["compute/train_seconds"] = Value(seconds, "s", "low")
+        trial = trial_of(self.request, self.prepared, self.folder, self.record.provenance)
+        self.record.values |= measure_all(self.net.eval(), trial)
+        self.record.provenance["measures"] = measures()
 
 
 def ready(plan: Plan, prepared: Prepared | None, seed: int, *, fit: bool) -> None:

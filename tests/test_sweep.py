@@ -13,6 +13,7 @@ from audioml.records import Record
 from audioml.run import execute
 from audioml.runfolder import run_signature
 from audioml.sweep import Job, compose, definition, drive, jobs
+from audioml.sweep.launchers import Launcher
 from audioml.sweep.launchers.inline import Inline
 from tests.conftest import tiny_args
 
@@ -30,7 +31,7 @@ def test_a_sweep_skips_what_is_done_and_goes_on_after_a_failure(tiny: Path, tmp_
     assert first.count("does not fit") == 1, "cnn2d has no waveform"
     assert "done before" not in first
     assert "[4/4] " in first
-    assert "min left] model=fcn representation=stft: fidelity/" in first, "what is the same for all is not repeated"
+    assert " s left] model=fcn representation=stft: fidelity/" in first, "what is the same for all is not repeated"
     drive.main(arguments)
     assert capsys.readouterr().out.count("done before") == 3
     with pytest.raises(RequestError, match=r"sweep=quik does not exist; did you mean quick\? sweeps: "):
@@ -72,6 +73,14 @@ def test_every_definition_is_sound() -> None:
     assert talk.published == definition.PUBLISHED / "talk"
     assert sweep.define("data_needs").axes["share"] == ["0.0625", "0.25", "1"]
     assert all(block.tune for block in sweep.define("fair").blocks)
+
+
+def test_every_launcher_can_be_made_from_its_file() -> None:
+    assert {"inline", "workers", "joblib", "submitit", "ray"} <= set(shelf.names("launcher"))
+    for name in shelf.names("launcher"):
+        launcher = drive.launcher_of({"launcher": name})
+        assert isinstance(launcher, Launcher)
+        assert launcher.jobs >= 1
 
 
 def test_blocks_are_laid_over_the_rest() -> None:

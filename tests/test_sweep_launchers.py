@@ -131,6 +131,27 @@ def test_a_killed_sweep_ends_as_an_unbroken_one(tiny: Path, tmp_path: Path) -> N
     assert 0 < len(halfway) <= 4
 
 
+@pytest.mark.slow
+def test_ctrl_c_interrupts_the_runs_and_says_how_to_go_on(tiny: Path, tmp_path: Path) -> None:
+    usual = [a for a in tiny_args(tiny, tmp_path) if not a.startswith(("preset.steps", "preset.validate_every"))]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "sweep.py"), "sweep=smoke", "model=rnn", *usual, *LONG, "launcher=workers", "launcher.jobs=1"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    deadline = time.time() + 120
+    while not list((tmp_path / "outputs").glob("runs/*/metrics.csv")):
+        assert time.time() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "audioml: interrupted; nothing is lost, the same command goes on from there" in said
+    assert "Traceback" not in said
+    (path,) = (tmp_path / "outputs").glob("runs/*/record.json")
+    assert Record.read(path).status == "interrupted"
+
+
 def crash(number: int, job: Job, folder: str, places: int, threads: int | None) -> Any:
     """Stands for joblib.placed: one of the jobs takes its process down."""
     from audioml.sweep.launchers import joblib

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from audioml import shelf
 from audioml.build import Request, resolve
 from audioml.cli import prepare
 from audioml.errors import RequestError
+from audioml.recipe import expanded
 
 
 def compose(job: Sequence[str]) -> Request:
-    """``["task=enhancement", "model.width=8"]`` -> the request.  Raises RequestError, Misfit."""
+    """``["task=enhancement", "model.width=8"]`` -> the request; ``recipe=NAME`` of one stage too.  Raises RequestError, Misfit."""
+    job, recipe = expanded(job)
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -27,4 +30,4 @@ def compose(job: Sequence[str]) -> Request:
             plain: Any = OmegaConf.to_container(cfg, resolve=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(" ".join(str(error).split())[:300]) from None
-    return resolve(plain, plain["hydra"]["runtime"]["choices"])
+    return replace(resolve(plain, plain["hydra"]["runtime"]["choices"]), recipe=recipe)

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from audioml import shelf
-from audioml.build import Request
 from audioml.cli import summary
 from audioml.errors import AudiomlError, Misfit, RequestError
 from audioml.runfolder import run_signature
@@ -81,7 +80,7 @@ def launcher_of(given: dict[str, str]) -> Launcher:
 
 
 class Board:
-    """Jobs of one stage: what is known is told at once, the rest as it ends, with how much time is left."""
+    """Jobs of one stage, each told as it ends, with how much time is left."""
 
     def __init__(self, jobs: Sequence[Job], launcher: Launcher) -> None:
         self.jobs, self.launcher = list(jobs), launcher
@@ -94,17 +93,17 @@ class Board:
 
         def fresh() -> Iterator[Job]:
             for job in self.jobs:
-                known = survey(job)
-                if isinstance(known, Ended):
-                    ended.append(self.tell(known))
+                known = survey(job) if self.launcher.far else None
+                if known is None:
+                    yield job
                 else:
-                    yield replace(job, request=known)
+                    ended.append(self.tell(known))
 
         busy = []
         for each in self.launcher.run(fresh()):
             (busy if each.status == "busy" else ended).append(self.tell(each))
         # what another process was at is done now, or was left undone by it
-        again = [replace(each.job, wait=True, request=None) for each in busy]
+        again = [replace(each.job, wait=True) for each in busy]
         return ended + [self.tell(each) for each in self.launcher.run(again)]
 
     def tell(self, ended: Ended) -> Ended:
@@ -120,15 +119,16 @@ class Board:
         if not self.seconds or not remaining:
             return ""
         rounds = max(1.0, remaining / self.launcher.jobs)
-        return f", about {rounds * sum(self.seconds) / len(self.seconds) / 60:.0f} min left"
+        seconds = rounds * sum(self.seconds) / len(self.seconds)
+        return f", about {f'{seconds:.0f} s' if seconds < 100 else f'{seconds / 60:.0f} min'} left"
 
     def label(self, job: Job) -> str:
         """What tells the job from the others."""
         return " ".join(a for a in job.arguments if a not in self.common) or " ".join(job.arguments)
 
 
-def survey(job: Job) -> Request | Ended:
-    """What is known of a job without running it, else its request."""
+def survey(job: Job) -> Ended | None:
+    """What is known of a job without running it: a job that ends here need not travel."""
     try:
         request = compose(job.arguments)
     except Misfit as misfit:
@@ -136,6 +136,6 @@ def survey(job: Job) -> Request | Ended:
     except RequestError as error:
         return Ended(job, "failed", f"failed: {error}")
     record: Any = done(run_signature(request), Path(request.outputs), job.published)
-    return Ended(job, "known", f"done before: {summary(record)}") if record is not None else request
+    return Ended(job, "known", f"done before: {summary(record)}") if record is not None else None
 
 

@@ -11,7 +11,7 @@ from audioml.build import Request
 from audioml.cli import summary
 from audioml.errors import AudiomlError, Misfit
 from audioml.records import Record
-from audioml.runfolder import make_folder, run_signature
+from audioml.runfolder import make_folder, run_signature, unfinished
 from audioml.sweep.composer import compose
 
 RECORD = "record.json"
@@ -24,7 +24,6 @@ class Job:
     arguments: tuple[str, ...]
     published: str | None = None
     wait: bool = False
-    request: Request | None = field(default=None, compare=False, repr=False)  # where this process has composed it already
 
     def names(self, key: str) -> bool:
         """Whether an argument sets `key`."""
@@ -43,15 +42,19 @@ class Ended:
     said: str
     seconds: float = 0.0
     cpu_s: float = 0.0
+    record: Record | None = field(default=None, compare=False, repr=False)
 
 
-def run(job: Job) -> Ended:
-    """Run unless it is done.  Raises AudiomlError when it fails or does not fit, KeyboardInterrupt when it is interrupted."""
+def run(job: Job, request: Request | None = None) -> Ended:
+    """Run unless it is done; one that was interrupted goes on.  `request`: what the arguments were composed to, if they were.
+
+    Raises AudiomlError when it fails or does not fit, KeyboardInterrupt when it is interrupted.
+    """
     from filelock import FileLock, Timeout
 
     from audioml.run import execute
 
-    request = job.request or compose(job.arguments)
+    request = request or compose(job.arguments)
     sign, outputs = run_signature(request), Path(request.outputs)
     (outputs / "runs").mkdir(parents=True, exist_ok=True)
     begin, cpu = time.time(), time.process_time()
@@ -59,9 +62,9 @@ def run(job: Job) -> Ended:
         with FileLock(outputs / "runs" / f".{sign}.lock", timeout=-1 if job.wait else 0):
             known = done(sign, outputs, job.published)
             if known is not None:
-                return Ended(job, "known", f"done before: {summary(known)}")
-            record = execute(request)
-            return Ended(job, "done", summary(record), time.time() - begin, time.process_time() - cpu)
+                return Ended(job, "known", f"done before: {summary(known)}", record=known)
+            record = execute(request, resume=unfinished(sign, outputs))
+            return Ended(job, "done", summary(record), time.time() - begin, time.process_time() - cpu, record)
     except Timeout:
         return Ended(job, "busy", "another process is at it")
 
@@ -89,7 +92,7 @@ def died(job: Job, why: str) -> Ended:
     """A job whose process ended under it: the record that it could not write itself says so."""
     said = f"{why}; the next sweep runs it again"
     try:
-        request = job.request or compose(job.arguments)
+        request = compose(job.arguments)
         sign = run_signature(request)
         begun = [p for p in sorted((Path(request.outputs) / "runs").glob(f"*_{sign}*")) if not (p / RECORD).exists()]
         folder = begun[-1] if begun else make_folder(request, sign)

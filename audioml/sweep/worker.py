@@ -9,7 +9,8 @@ import threading
 import time
 from importlib import import_module
 
-HEAVY = ("run", "lit", "system", "datamodule", "evaluate", "examples", "metrics", "probes", "history")  # what a run imports
+OURS = ("run", "lit", "system", "datamodule", "evaluate", "examples", "metrics", "probes", "history")
+HEAVY = ("hydra", *(f"audioml.{name}" for name in OURS))  # what a run imports
 
 
 def main(parent: int) -> None:
@@ -18,7 +19,7 @@ def main(parent: int) -> None:
     os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
     threading.Thread(target=leave_with, args=(parent,), daemon=True).start()
     for name in HEAVY:
-        import_module(f"audioml.{name}")
+        import_module(name)
     from audioml.sweep.jobs import Job, work
 
     imports = time.process_time()

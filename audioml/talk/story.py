@@ -201,10 +201,10 @@ def _limits(result: Result) -> list[str]:
     data = sorted({a.conditions.data for a in result.arenas})
     presets = sorted({a.preset for a in result.arenas})
     lines += [
-        f"Training lasts as long as preset {', '.join(presets)} says: rows that learn slowly (transformers, GANs, diffusion) may be "
-        "seen early, and “very high” fidelity or “state of art” means other sizes of model and data than these.",
-        f"The data are {', '.join(data)}{' (small, and partly synthetic)' if 'embedded' in data else ''}; others may order the rows "
-        "otherwise.",
+        f"Training lasts as long as preset {', '.join(presets)} says: rows that learn slowly (transformers, GANs, diffusion) may "
+        "be seen early, and “very high” fidelity or “state of art” means other sizes of model and data than these.",
+        f"The data are {', '.join(data)}{' (small, and partly synthetic)' if 'embedded' in data else ''}; others may order "
+        "the rows otherwise.",
         "A correlation's interval is of the measurement (seeds and test items). The rows are the ten of the talk: with so few, "
         "chance alone gives large correlations, so both numbers stand side by side.",
         "Each correlation is held against chance by itself: of twenty that are nothing, one is expected to clear it.",

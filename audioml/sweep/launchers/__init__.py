@@ -21,6 +21,7 @@ class Launcher:
     `jobs` how many run at a time; `threads` CPU threads of each; None: the machine is shared out evenly.
     """
 
+    far = False  # whether a job is worth looking up before it is sent off
     jobs: int = 1
     threads: int | None = None
 
@@ -38,7 +39,7 @@ class Launcher:
         """The job with its share of the threads and without a bar of its own, unless its arguments say otherwise."""
         more = [f"trainer.threads={self.threads}"] if self.threads and not job.names("trainer.threads") else []
         more += [] if job.names("trainer.progress") else ["trainer.progress=false"]
-        return replace(job, arguments=(*job.arguments, *more), request=None)
+        return replace(job, arguments=(*job.arguments, *more))
 
     def back(self, ended: Ended, job: Job) -> Ended:
         """What came of a fitted job, as that of the job it was made from."""

@@ -19,6 +19,8 @@ class Ray(Launcher):
     `address` of a cluster (null: a local Ray); `jobs` at a time (null: as many as this machine holds).
     """
 
+    far = True
+
     def __init__(self, *, jobs: int | None, threads: int | None, gpus: float | None, address: str | None) -> None:
         mine = len(visible())
         self.share(jobs, threads, mine)

@@ -21,6 +21,8 @@ class Submitit(Launcher):
     `folder` where submitit keeps its logs; `extra` more of submitit's parameters, such as {slurm_partition: gpu}.
     """
 
+    far = True
+
     def __init__(
         self,
         *,

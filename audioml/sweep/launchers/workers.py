@@ -34,7 +34,7 @@ class Workers(Launcher):
         self.imports_cpu_s: dict[int, float] = {}  # process id -> CPU seconds of its imports, where told
 
     def __enter__(self) -> Self:
-        self._fill(self.jobs)  # their imports go on while the sweep looks up what is done
+        self._fill(self.jobs)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,25 +46,18 @@ class Workers(Launcher):
         self.selector.close()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Ended]:
-        """From one queue, in order, as they end.  Jobs are looked up a few ahead, while the workers work."""
-        coming, waiting, more = iter(jobs), deque[Job](), True
-        while more or waiting or self._busy():
+        """From one queue, in order, as they end."""
+        waiting = deque(jobs)
+        while waiting or any(worker.job for worker in self.team):
             self._fill(min(self.jobs, len(self.team) + len(waiting)))
             for worker in self.team:
                 if worker.job is None and waiting:
                     job = waiting.popleft()
                     worker.give(job, self.fitted(job))
-            if look := more and len(waiting) < self.jobs:
-                new = next(coming, None)
-                more = new is not None
-                waiting += [new] if new else []
-            for key, _ in self.selector.select(0 if look else None) if self._busy() else ():
+            for key, _ in self.selector.select():
                 ended = self._hear(key.data)
                 if ended is not None:
                     yield ended
-
-    def _busy(self) -> bool:
-        return any(worker.job for worker in self.team)
 
     def _hear(self, worker: _Worker) -> Ended | None:
         """The end of a worker's job, or of the worker; None where it had none."""
