@@ -191,7 +191,18 @@ def test_a_config_from_outside_is_not_trusted(change: object, text: str, tiny: P
 def test_wandb_offline_and_broken_never_fail_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record, folder = run(tiny, tmp_path / "fine", "model=fcn", "logger=wandb", "logger.offline=true")
     assert record.status == "done"
-    assert list(folder.glob("wandb/offline-run-*")), "the same numbers lie in wandb's folder"
+    (place,) = folder.glob("wandb/offline-run-*")
+    assert len(list(place.glob("files/media/audio/audio/*.wav"))) >= 3, "the same sounds lie in wandb's folder"
+    tables = {path.name.partition("_")[0]: json.loads(path.read_text()) for path in place.glob("files/media/table/*.json")}
+    values = {row[0]: dict(zip(tables["values"]["columns"], row, strict=True)) for row in tables["values"]["data"]}
+    assert set(values) == set(record.values)
+    assert values[record.primary]["value"] == pytest.approx(record.values[record.primary].value)
+    assert values[record.primary]["baseline"] == pytest.approx(record.baselines[record.primary].value)
+    assert {tuple(row[1:3]) for row in tables["examples"]["data"]} == {("input", "noisy"), ("output", "clean"), ("target", "clean")}
+    assert "wandb is left out" not in (folder / "train.log").read_text(), "and the run there was closed"
+    log = next(place.glob("*.wandb")).read_bytes()
+    for part in (b'"width"', b'train/loss', record.signature.encode()):  # the configuration, the curves, the name
+        assert part in log
     import wandb
 
     def broken(**_: object) -> None:

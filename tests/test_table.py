@@ -19,7 +19,6 @@ from audioml.table import Table, build_table, main, write_table
 from audioml.table.cells import clean, number, with_interval
 from audioml.table.collect import find_runs
 from audioml.table.columns import COLUMNS
-from audioml.table.curves import charts
 from audioml.table.paired import paired_delta
 from audioml.table.rows import by_run
 from audioml.table.text import csv_text, json_text, markdown, print_table
@@ -210,7 +209,6 @@ def test_each_seeds_curve_and_sound_stay_reachable(tmp_path: Path) -> None:
     (section,) = build_table(find_runs([tmp_path])).sections
     (row,) = section.rows
     assert [each.name for each in by_run([row])] == ["unet · seed 0", "unet · seed 1"]
-    assert {line.key[1] for line in charts(by_run([row]), PRIMARY)[0].lines} == {"unet · seed 0", "unet · seed 1"}
 
 
 # ---- the test against the baseline ---------------------------------------------------------------------------------

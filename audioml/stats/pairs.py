@@ -43,13 +43,16 @@ class Contrast:
     reason: str = ""
 
 
-def contrast(a: Seeds, b: Seeds) -> Contrast:
-    """Row `a` less row `b`, paired over the seeds and items that both have; `p` is of this pair alone (see `compare`)."""
+def contrast(a: Seeds, b: Seeds, *, interval: bool = True) -> Contrast:
+    """Row `a` less row `b`, paired over the seeds and items that both have; `p` is of this pair alone (see `compare`).
+
+    Without the `interval`, which is resampled, it takes no time to speak of.
+    """
     try:
         x, shared = _gaps(a, b)
     except ValueError as why:
         return Contrast(reason=str(why))
-    found = Contrast(float(x.mean()), interval_of(x), *x.shape)
+    found = Contrast(float(x.mean()), interval_of(x) if interval else None, *x.shape)
     if len(shared) == 1:
         return replace(found, verdict=ONE_SEED, reason="one seed is one draw")
     return replace(found, p=_p(x, doubt(x)))
@@ -89,12 +92,12 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare(rows: Mapping[str, Seeds], better: str) -> dict[tuple[str, str], Contrast]:
+def compare(rows: Mapping[str, Seeds], better: str, *, intervals: bool = True) -> dict[tuple[str, str], Contrast]:
     """Every pair (a, b) of `rows`, in their order, after Holm over all pairs that could be tested.
 
     The verdict says how `a` stands to `b`: better, worse, tie, one seed, not tested.  `better`: "high" | "low".
     """
-    pairs = {(a, b): contrast(rows[a], rows[b]) for a, b in combinations(rows, 2)}
+    pairs = {(a, b): contrast(rows[a], rows[b], interval=intervals) for a, b in combinations(rows, 2)}
     tested = [key for key, found in pairs.items() if found.p is not None]
     for key, adjusted in zip(tested, holm(_pooled([_gaps(rows[a], rows[b])[0] for a, b in tested])), strict=True):
         found = pairs[key]
@@ -154,11 +157,11 @@ def standings(rows: Mapping[str, Seeds], better: str, pairs: Mapping[tuple[str, 
 
     "best" is said only where no other row ties with it; where one does, both are "tie with the best".
     """
-    pairs = compare(rows, better) if pairs is None else pairs
     means = {name: estimate(list(seeds.values())).value for name, seeds in rows.items() if _alike(seeds)}
     several = [name for name in rows if len(rows[name]) > 1 and means.get(name) is not None]
     if not several or better not in ("high", "low"):
         return {name: ONE_SEED if len(rows[name]) == 1 else UNTESTED for name in rows}
+    pairs = compare(rows, better, intervals=False) if pairs is None else pairs
     leader = (max if better == "high" else min)(several, key=lambda name: means[name])
     said = {}
     for name in rows:
