@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from audioml.kinds import Codes, Frames, Grid, Space, Tokens
+from audioml.nn.norms import SharedBatchNorm
 
 
 class Embed(nn.Module):
-    """[B, D, N] or [B, C, F, N] -> `width` channels in the network's layout, frame by frame.
+    """[B, D, N] or [B, C, F, N] -> `width` channels in the network's layout, frame by frame, each of unit deviation.
 
     `fold` neighbouring bins of a Grid become one (a patch embedding along the bins), padded with zeros at the top.
+    Spectra are small numbers (0.1, say): networks made for unit deviation hardly hear them, and recurrent ones learnt no more
+    than a mask that never changes (docs/architecture.md).
     """
 
     def __init__(self, space: Frames | Grid, layout: Frames | Grid, width: int, fold: int) -> None:
@@ -26,11 +29,12 @@ class Embed(nn.Module):
             self.map: nn.Module = nn.Conv2d(layout.channels, width, (fold, 1), (fold, 1))
         else:
             self.map = nn.Conv1d(layout.dim, width, 1)
+        self.norm: nn.Module = SharedBatchNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Linear in each frame."""
+        """Linear in each frame, then scaled per channel."""
         x = x.flatten(1, 2) if self.flatten else x
-        return self.map(nn.functional.pad(x, (0, 0, 0, self.pad)) if self.pad else x)
+        return self.norm(self.map(nn.functional.pad(x, (0, 0, 0, self.pad)) if self.pad else x))
 
 
 class EmbedSymbols(nn.Module):

@@ -15,6 +15,7 @@ from typing import Any
 
 from audioml.records import plain
 
+GENERATION = 2  # counted up when equal choices no longer make the same network: 2, embeddings of unit deviation
 UNSIGNED_AXES = ("row", "recipe")  # names for a set of choices: equal choices are one run whatever they were called
 UNSIGNED_SETTINGS = (
     "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.threads", "trainer.progress",
@@ -32,6 +33,7 @@ def signature(axes: Mapping[str, Any], settings: Mapping[str, Any], exclude: Ite
     `exclude` lists settings ("trainer", or dotted: "data.cache") that do not change what is learnt.
     """
     signed = _without(plain(settings), set(exclude))
+    signed["generation"] = GENERATION
     chosen = {name: value for name, value in plain(axes).items() if name not in UNSIGNED_AXES}
     text = json.dumps(_canonical({"axes": chosen, "settings": signed}), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -147,6 +147,7 @@ class Autoencoder(Network):
         maps = [[m for m in part.modules() if isinstance(m, nn.Conv1d)] for part in (embed, head)]
         if self.linear is not None and [len(m) for m in maps] == [1, 1] and maps[0][0].in_channels == maps[1][0].out_channels:
             self.linear.pass_on(maps[0][0], maps[1][0])
+            embed.norm = nn.Identity()  # which would undo it
 
     def encode(self, h: Tensor, n: Tensor | None = None) -> Tensor:
         """[B, width, N] -> [B, latent, M]; frames past each item's `n` count as zeros."""
