@@ -26,9 +26,9 @@ class Embed(nn.Module):
         self.pad = 0
         if isinstance(layout, Grid):
             self.pad = -layout.bins % fold
-            self.map: nn.Module = nn.Conv2d(layout.channels, width, (fold, 1), (fold, 1))
+            self.map: nn.Module = nn.Conv2d(layout.channels, width, (fold, 1), (fold, 1), bias=False)
         else:
-            self.map = nn.Conv1d(layout.dim, width, 1)
+            self.map = nn.Conv1d(layout.dim, width, 1, bias=False)  # the norm has one
         self.norm: nn.Module = SharedBatchNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_works_from_any_folder(installed: Path, tiny: Path, tmp_path: Path) -> None:
     assert (installed / "audioml" / "conf" / "config.yaml").is_file()
-    assert (installed / "audioml" / "table" / "page.html.j2").is_file()
+    assert (installed / "audioml" / "dashboard" / "assets" / "page.html.j2").is_file()
     code = "import audioml, sys; sys.argv[0] = 'audioml-train'; from audioml.cli import train; print(audioml.__file__); train()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, *tiny_args(tiny, tmp_path, "task=classification", "model=fcn")], capture_output=True, text=True,

@@ -29,7 +29,8 @@ CHEATS = {
 
 def system(task: str, representation: str, model: str, method: str, user: dict | None = None) -> System:
     made = shelf.make("task", task)
-    draft = Draft(made, generic_worlds(made), user or {}, {}, "smoke")
+    ports = {"text": "chars"} if "text" in made.outputs else {}  # which need not learn anything first
+    draft = Draft(made, generic_worlds(made), user or {}, ports, "smoke")
     torch.manual_seed(0)
     return System(draft.plan({"task": task, "representation": representation, "model": model, "method": method}))
 

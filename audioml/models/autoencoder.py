@@ -69,7 +69,8 @@ class Linear(nn.Module):
         (orthonormal DCT-II), all features of each cosine side by side, the slowest first.
         """
         nn.init.orthogonal_(embed.weight[..., 0])
-        embed.bias.zero_()  # type: ignore[union-attr]
+        if embed.bias is not None:
+            embed.bias.zero_()
         head.bias.zero_()  # type: ignore[union-attr]
         head.weight.copy_(embed.weight.transpose(0, 1))
         columns = embed.weight[..., 0]  # [width, D]

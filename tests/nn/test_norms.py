@@ -1,0 +1,46 @@
+"""Batch normalisation over all processes of a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from audioml.nn.norms import SharedBatchNorm
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 20), (4, 3, 5, 20)])
+def test_alone_it_is_torchs(shape: tuple[int, ...]) -> None:
+    own, theirs = SharedBatchNorm(3), (nn.BatchNorm1d if len(shape) == 3 else nn.BatchNorm2d)(3)
+    for _ in range(3):
+        x = 5 + 0.1 * torch.randn(shape)
+        torch.testing.assert_close(own(x), theirs(x))
+    torch.testing.assert_close(own.state_dict(), theirs.state_dict())
+    torch.testing.assert_close(own.eval()(x), theirs.eval()(x))
+
+
+def half(rank: int, place: str, x: torch.Tensor) -> None:
+    """One of two processes: its half of the batch, forward and backward."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=2)
+    norm = SharedBatchNorm(3)
+    mine = x.chunk(2)[rank].clone().requires_grad_()
+    norm(mine).pow(3).sum().backward()
+    torch.save((mine.grad, norm.state_dict()), os.path.join(place, f"{rank}.pt"))
+    dist.destroy_process_group()
+
+
+def test_two_processes_are_one_of_twice_the_batch(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = 1 + torch.randn(6, 3, 10)
+    torch.multiprocessing.spawn(half, (str(tmp_path), x), nprocs=2)
+    whole, all_of_it = SharedBatchNorm(3), x.clone().requires_grad_()
+    whole(all_of_it).pow(3).sum().backward()
+    halves = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    torch.testing.assert_close(torch.cat([grad for grad, _ in halves]), all_of_it.grad)
+    for _, state in halves:
+        torch.testing.assert_close(state, whole.state_dict())
