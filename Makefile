@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
-.PHONY: setup run test test-full lint matrix grid dashboard clean
+.PHONY: setup run test test-full lint matrix grid talk dashboard clean
 
 setup: $(STAMP)
 
@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 run: setup
 	$(PY) scripts/prepare.py
-	$(PY) scripts/sweep.py sweep=quick
+	$(PY) scripts/sweep.py sweep=quick launcher=workers
 	$(PY) scripts/table.py
 
 test: setup
@@ -41,6 +41,10 @@ matrix: setup
 	$(PY) scripts/matrix.py --check
 
 grid: setup
-	$(PY) scripts/sweep.py sweep=grid trainer=cpu trainer.threads=1 & \
-	$(PY) scripts/sweep.py sweep=grid trainer=cpu trainer.threads=1; wait
-	$(PY) scripts/grid.py
+	$(PY) scripts/sweep.py sweep=grid launcher=workers trainer=cpu
+	$(PY) scripts/grid.py trainer=cpu
+
+talk: setup
+	$(PY) scripts/sweep.py sweep=talk launcher=workers trainer=cpu
+	$(PY) scripts/sweep.py sweep=data_needs launcher=workers trainer=cpu
+	$(PY) scripts/table.py --talk

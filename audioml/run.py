@@ -249,7 +249,9 @@ class _Run:
             "valid_loss": None if lowest is None else float(lowest),
             "examples_seen": steps * preset["batch"] * trainer.world_size,
             "train_s": round(meter.seconds, 2),
-            "train_cpu_s": round(time.process_time() - begun, 2),  # of this process: what a busy machine does not stretch
+            # of this process: what a busy machine does not stretch; a part of the cost is none
+            "train_cpu_s": None if done else round(time.process_time() - begun, 2),
+            **({"resumed_at": done} if done else {}),
             "device": str(trainer.strategy.root_device),
             "threads": torch.get_num_threads(),
         }
