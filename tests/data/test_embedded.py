@@ -78,7 +78,7 @@ def settings_of(made: MadeFolder) -> dict[str, object]:
 
 
 def test_letters_of_the_full_sentences_are_those_stated(tmp_path: Path, embedded_sets: Path) -> None:
-    assert corpus("embedded", tmp_path).provides(shelf.make("task", "asr"))["text"] == Text(sentences.alphabet())
+    assert corpus("embedded", tmp_path, material="speech").provides(shelf.make("task", "asr"))["text"] == Text(sentences.alphabet())
 
 
 def test_nothing_heavy_is_imported_and_nothing_made_to_plan(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ class FakePrepared:
 def test_masked_prediction_learns_and_renders() -> None:
     net = system("ssl", rep="mel", row="rnn", ports={"decoded": "vq"}, method={"share": 0.3, "length": 2})
     net.plan.output.representation.fit(FakePrepared(), "decoded", net.plan.output.world, 0)
-    path = learn(net, batch_of(net), 120, rate=1e-2)
+    path = learn(net, batch_of(net), 180, rate=1e-2)
     first, last = (sum(p["masked"] for p in part) / 10 for part in (path[:10], path[-10:]))
     assert last < 0.3 * first
     with torch.no_grad():
