@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,7 @@ graphs = LazyModule("audioml.nn.word_graphs")
 token_passing = LazyModule("audioml.nn.token_passing")
 
 STAYS = (1e-3, 1 - 1e-3)  # bounds of the probability of staying in a state
+FEWEST, SIMILAR = 16, 1.2  # clips that are worked on together, and how much longer than the shortest the longest of more may be
 MEMORY = 20_000  # texts whose places are remembered
 BELIEF = 1.0  # pairs of words that the single words' probabilities count for
 
@@ -88,24 +90,30 @@ class Em(Method):
     # ---- training ------------------------------------------------------------------------------------------------------
     def collect(self, system: System, batch: Batch) -> dict[str, Any]:
         """Adds the batch's statistics; the negative log-likelihood per frame, under the parameters that they were gathered with."""
+        extra: Any = system.extra
+        align = _ALIGN[self.align if int(extra.estimated) else "evenly"]
+        found = []
         with torch.no_grad():
-            extra: Any = system.extra
-            x, n, chains = self._heard(system, batch)
-            densities = system.network.mixtures.densities(x, chains.ids)  # type: ignore[union-attr]
-            scores = densities.logsumexp(-1)
-            align = self.align if int(extra.estimated) else "evenly"
-            likelihood, occupied, stays = _ALIGN[align](scores, chains, n)
-            share = (densities - scores[..., None]).exp_() * occupied[..., None]
-            extra.sums.add(x, chains.ids, share, stays)
+            for part in alike(batch, system.plan.flow.source):  # type: ignore[arg-type]
+                x, n, chains = self._heard(system, part)
+                densities = system.network.mixtures.densities(x, chains.ids)  # type: ignore[union-attr]
+                scores = densities.logsumexp(-1)
+                likelihood, occupied, stays = align(scores, chains, n)
+                share = (densities - scores[..., None]).exp_() * occupied[..., None]
+                extra.sums.add(x, chains.ids, share, stays)
+                found.append((likelihood, n))
             self._count(system, batch)
-            return {"nll": _per_frame(likelihood, n)}
+            return {"nll": _per_frame(found)}
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Negative log-likelihood of the frames given the text, per frame; clips too short for their text take no part."""
+        found = []
         with torch.no_grad():
-            x, n, chains = self._heard(system, batch)
-            scores = system.network.scores(x, chains.ids)  # type: ignore[operator, union-attr]
-            return {"nll": _per_frame(hmm.log_likelihood(scores, chains, n), n)}
+            for part in alike(batch, system.plan.flow.source):  # type: ignore[arg-type]
+                x, n, chains = self._heard(system, part)
+                scores = system.network.scores(x, chains.ids)  # type: ignore[operator, union-attr]
+                found.append((hmm.log_likelihood(scores, chains, n), n))
+            return {"nll": _per_frame(found)}
 
     def after_step(self, system: System, step: int) -> None:
         """Re-estimates after every `every` steps."""
@@ -246,8 +254,31 @@ class Em(Method):
         pairs += torch.bincount(codes, minlength=pairs.numel()).view_as(pairs)
 
 
-def _per_frame(likelihood: Tensor, n: Tensor) -> Tensor:
+def alike(batch: Batch, port: str) -> Iterator[Batch]:
+    """The batch in parts of similar length on `port`, so that little is computed for padding."""
+    n = batch[port].n
+    order = n.argsort()
+    lengths, begin = n[order].tolist(), 0
+    for k, length in enumerate(lengths):
+        if k - begin >= FEWEST and length > SIMILAR * lengths[begin]:
+            yield _part(batch, order[begin:k])
+            begin = k
+    yield _part(batch, order[begin:])
+
+
+def _part(batch: Batch, rows: Tensor) -> Batch:
+    def taken(seq: Seq) -> Seq:
+        n = seq.n[rows]
+        if isinstance(seq.x, list):
+            return Seq([seq.x[i] for i in rows.tolist()], n)
+        return Seq(seq.x[rows][..., : int(n.max())], n)
+
+    return {port: taken(seq) for port, seq in batch.items()}
+
+
+def _per_frame(found: list[tuple[Tensor, Tensor]]) -> Tensor:
     """Negative log-likelihood per frame of the clips that have one."""
+    likelihood, n = (torch.cat(parts) for parts in zip(*found, strict=True))
     there = likelihood > hmm.NEVER / 2
     return (-(likelihood * there).sum() / (n * there).sum().clamp(min=1)).float()
 
