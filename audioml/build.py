@@ -34,6 +34,7 @@ class Request:
     row: str
     share: float = 1.0
     budget: str | None = None
+    recipe: str | None = None
 
     def axes(self) -> dict[str, Any]:
         """The axes of record.json."""
@@ -44,7 +45,7 @@ class Request:
             "model": self.names["model"],
             "method": self.names["method"],
             "data": self.names["data"],
-            "recipe": None,
+            "recipe": self.recipe,
             "preset": self.names["preset"],
             "seed": self.seed,
             **({"share": self.share} if self.share < 1 else {}),
@@ -104,6 +105,7 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
         row=cfg.get("row") or (row.name if row else pick["model"]),
         share=float(share),
         budget=budget,
+        recipe=str(cfg["recipe"]) if cfg.get("recipe") else None,
     )
 
 

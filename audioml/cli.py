@@ -11,7 +11,7 @@ from typing import Any
 from audioml import shelf
 from audioml.errors import AudiomlError, RequestError, did_you_mean
 
-TOP = ("ports", "seed", "share", "budget", "name", "outputs", "resume", "hydra")
+TOP = ("ports", "seed", "share", "budget", "recipe", "name", "outputs", "resume", "hydra")
 SWEPT = ("-m", "--multirun")
 
 
@@ -38,6 +38,11 @@ def guarded(work: Any, lost: str = "nothing is lost, resume=FOLDER goes on from 
 
 
 def _train(arguments: list[str]) -> None:
+    if any(a.startswith("recipe=") for a in arguments):
+        from audioml import recipe
+
+        recipe.run(arguments)
+        return
     multirun = any(a in SWEPT for a in arguments)
     prepared = [prepare(a, multirun) for a in arguments]
     import hydra
@@ -137,6 +142,7 @@ def help_text() -> str:
         "python train.py [axis=NAME …] [axis.setting=VALUE …]      one run: compose, train, measure, record",
         "python train.py -m model=unet,rnn seed=0,1,2              several runs",
         "python train.py resume=outputs/runs/FOLDER                go on where a run stopped",
+        "python train.py recipe=NAME [STAGE.axis.setting=VALUE …]  a whole system, stage by stage",
         "",
         "Examples",
         "  python train.py task=separation model=unet",
@@ -146,6 +152,7 @@ def help_text() -> str:
     for group in shelf.GROUPS:
         lines.append(f"{group}=")
         lines += [f"  {name:14} {shelf.describe(group, name)}" for name in shelf.names(group)]
+    lines += ["recipe=", *(f"  {name:14} {shelf.describe('recipe', name)}" for name in shelf.names("recipe"))]
     lines += [
         "",
         "ports.PORT=REPRESENTATION   another representation for one port",

@@ -18,7 +18,7 @@ from audioml.errors import RequestError
 from audioml.provenance import signature
 from audioml.records import Items, Record, Value, Values
 from audioml.runfolder import run_signature
-from audioml.sweep import compose, done, run
+from audioml.sweep import Job, compose, done, run
 
 OWN = ("by", "folds", "out")
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
             prepare(argument)
         left = f", about {(time.time() - begin) / (k - 1) * (len(folds) - k + 1) / 60:.0f} min left" if k > 1 else ""
         print(f"[{k}/{len(folds)}{left}] test: {', '.join(fold)}", flush=True)
-        print(f"    {run(job)}", flush=True)
+        print(f"    {run(Job(tuple(job))).said}", flush=True)
         request = compose(job)
         record = done(run_signature(request), Path(request.outputs))
         if record is None:

@@ -31,6 +31,12 @@ class RunError(AudiomlError):
     exit_code = 1
 
 
+class Stopped(AudiomlError):
+    """A run that who watches it has ended before its time, such as a search that prunes; it counts as interrupted."""
+
+    exit_code = 1
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """``'; did you mean X?'`` when one of `choices` is close to `word`, else an empty string."""
     near = difflib.get_close_matches(str(word), [str(c) for c in choices], n=1)

@@ -58,7 +58,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/grid.md"))
     parser.add_argument("--publish", action="store_true", help="copy the records, slim, to where the sweep publishes them")
     asked = parser.parse_args(arguments)
-    axes, published = define("grid")
+    definition = define("grid")
+    axes, published = definition.axes, definition.published
     assert published is not None
     fixed = [f"preset={axes['preset'][0]}", f"seed={axes['seed'][0]}", *asked.overrides]
     cells = [cell(task, row, fixed, asked.outputs, published) for task in axes["task"] for row in axes["model"]]

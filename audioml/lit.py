@@ -171,10 +171,12 @@ class Lit(pl.LightningModule):
 
 
 class Meter(Callback):
-    """Progress bar, metrics.csv, the logger and the NaN guard, all fed every FLUSH steps."""
+    """Progress bar, metrics.csv, the logger and the NaN guard, all fed every FLUSH steps.
 
-    def __init__(self, history: History, logger: NoLogger, *, steps: int, progress: bool) -> None:
-        self.history, self.logger, self.steps, self.progress = history, logger, steps, progress
+    `watch` is told each validation loss and may end the run by an error."""
+
+    def __init__(self, history: History, logger: NoLogger, *, steps: int, progress: bool, watch: Any = None) -> None:
+        self.history, self.logger, self.steps, self.progress, self.watch = history, logger, steps, progress, watch
         self.waiting: list[tuple[int, dict[str, torch.Tensor]]] = []
         self.bar: Any = None
         self.seconds, self._begin = 0.0, 0.0
@@ -228,6 +230,8 @@ class Meter(Callback):
             self.logger.log(module.steps_done, {"valid/loss": float(valid)})  # type: ignore[arg-type, operator]
         if trainer.is_global_zero:
             self.history.flush()
+        if valid is not None and self.watch is not None:
+            self.watch(module.steps_done, float(valid))
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Close the bar, stop the clock."""

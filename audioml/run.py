@@ -8,20 +8,26 @@ import os
 import time
 import traceback
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from audioml.build import Request
 from audioml.corpus import Prepared
-from audioml.errors import AudiomlError, RequestError, RunError
+from audioml.errors import AudiomlError, RequestError, RunError, Stopped
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, Value, cannot_write
 from audioml.runfolder import SHARED_FOLDER, make_folder, run_signature, write_config
 
+Watch = Callable[[int, float], None]
 
-def execute(request: Request, *, resume: Path | None = None) -> Record:
+
+def execute(request: Request, *, resume: Path | None = None, watch: Watch | None = None) -> Record:
     """Run to the end and return the record, which is also written, whatever happens, to the run's folder.
+
+    `watch` is told (step, validation loss) as training goes and may raise Stopped to end it.
 
     Raises AudiomlError with one sentence when the run fails, KeyboardInterrupt when it is interrupted.
     """
@@ -30,12 +36,12 @@ def execute(request: Request, *, resume: Path | None = None) -> Record:
     main_process = int(os.environ.get("LOCAL_RANK", "0")) == 0
     record = Record(signature=sign, axes=request.axes(), primary=request.plan.task.primary)
     begin = time.time()
-    with _Log(folder / "train.log", main_process) as log:
+    with held(folder, main_process), _Log(folder / "train.log", main_process) as log:
         log.info(request.sentence())
         try:
             if resume is None and main_process:
                 write_config(folder, request, sign)
-            _Run(request, folder, sign, record, log, resume is not None).all()
+            _Run(request, folder, sign, record, log, resume is not None, watch).all()
         except BaseException as error:
             record.status, record.error = _ending(error, folder)
             log.error("%s\n%s", record.error, traceback.format_exc())
@@ -50,12 +56,30 @@ def execute(request: Request, *, resume: Path | None = None) -> Record:
     return record
 
 
+@contextmanager
+def held(folder: Path, main_process: bool = True) -> Iterator[None]:
+    """The folder belongs to this process while it runs, to nobody once it ends, however it does.  RequestError if it is taken."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".held", timeout=0) if main_process else nullcontext()
+    try:
+        lock.__enter__()
+    except Timeout:
+        raise RequestError(f"another process is at the run in {folder}") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
 def _ending(error: BaseException, folder: Path) -> tuple[str, str]:
     """Status and sentence of a run that did not end well."""
     if isinstance(error, KeyboardInterrupt | SystemExit) or type(error).__name__ == "SIGTERMException":
         return "interrupted", f"interrupted; python train.py resume={folder} goes on from the last checkpoint"
     if isinstance(error, AudiomlError):
-        return "failed", str(error)
+        return "interrupted" if isinstance(error, Stopped) else "failed", str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "failed", str(cannot_write(folder, error))
     if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
@@ -116,8 +140,11 @@ class _Log:
 class _Run:
     """The steps of a run that is known to be possible; fills the record as it goes."""
 
-    def __init__(self, request: Request, folder: Path, sign: str, record: Record, log: logging.Logger, resumed: bool) -> None:
+    def __init__(
+        self, request: Request, folder: Path, sign: str, record: Record, log: logging.Logger, resumed: bool, watch: Watch | None
+    ) -> None:
         self.request, self.folder, self.sign, self.record, self.log, self.resumed = request, folder, sign, record, log, resumed
+        self.watch = watch
         self.preset = request.settings["preset"]
         self.main_process = int(os.environ.get("LOCAL_RANK", "0")) == 0
 
@@ -194,7 +221,7 @@ class _Run:
             signature=self.sign,
         )
         history = History(self.folder / "metrics.csv", resume_step=done if self.resumed else None)
-        meter = Meter(history, self.logger, steps=preset["steps"], progress=self.fit.progress)
+        meter = Meter(history, self.logger, steps=preset["steps"], progress=self.fit.progress, watch=self.watch)
         os.environ[SHARED_FOLDER] = str(self.folder)
         trainer = self.fit.trainer(
             steps=preset["steps"] * turns,
@@ -211,9 +238,11 @@ class _Run:
             history.flush()
         if trainer.interrupted:
             raise KeyboardInterrupt
-        steps = trainer.global_step // turns
+        steps, lowest = trainer.global_step // turns, trainer.checkpoint_callback.best_model_score
         self.record.provenance |= {
             "steps": steps,
+            "learning_rate": self.request.learning_rate,
+            "valid_loss": None if lowest is None else float(lowest),
             "examples_seen": steps * preset["batch"] * trainer.world_size,
             "train_s": round(meter.seconds, 2),
             "train_cpu_s": round(time.process_time() - begun, 2),  # of this process: what a busy machine does not stretch

@@ -15,11 +15,11 @@ import yaml
 from audioml import shelf
 from audioml.build import Request, resolve
 from audioml.draft import AXES, Draft
-from audioml.errors import RequestError
+from audioml.errors import AudiomlError, RequestError
 from audioml.kinds import Curve, Label, Notes, Phones, Stems, Tags, Text, Times, Wave, World
 from audioml.plan import Plan
 from audioml.provenance import signature
-from audioml.records import cannot_write, write_text
+from audioml.records import Record, cannot_write, write_text
 
 KINDS: dict[str, type] = {k.__name__: k for k in (Wave, Stems, Text, Label, Tags, Curve, Times, Notes, Phones)}
 SHARED_FOLDER = "AUDIOML_RUN_FOLDER"  # the processes of one ddp run agree on the folder through the environment
@@ -54,6 +54,23 @@ def make_folder(request: Request, sign: str) -> Path:
     raise RequestError(f"{request.outputs}/runs already has a thousand runs of this second")
 
 
+def unfinished(sign: str, outputs: Path) -> Path | None:
+    """The newest run of that signature that was killed or interrupted after a checkpoint, and that nobody is at."""
+    from filelock import FileLock, Timeout
+
+    for folder in sorted((outputs / "runs").glob(f"*_{sign}*"), reverse=True):
+        if not (folder / "checkpoints" / "last.ckpt").is_file() or not (folder / "config.yaml").is_file():
+            continue
+        try:
+            ended = Record.read(folder / "record.json").status if (folder / "record.json").exists() else "interrupted"
+            with FileLock(folder / ".held", timeout=0):
+                if ended == "interrupted" and read_config(folder)["signature"] == sign:
+                    return folder
+        except (AudiomlError, Timeout, OSError):
+            continue
+    return None
+
+
 def write_config(folder: Path, request: Request, sign: str) -> None:
     """config.yaml: every name and setting resolved, and the worlds, so that the run can be repeated, resumed and used."""
     settings = {g: dict(k) for g, k in request.settings.items()}
@@ -69,6 +86,7 @@ def write_config(folder: Path, request: Request, sign: str) -> None:
         "seed": request.seed,
         "share": request.share,
         "budget": request.budget,
+        "recipe": request.recipe,
         "name": request.name,
         "outputs": request.outputs,
         "row": request.row,
@@ -107,7 +125,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def request_of(folder: Path) -> Request:
     """The request that a folder's run was made from."""
     config = read_config(folder)
-    cfg = {**config["settings"], **{k: config.get(k) for k in ("ports", "seed", "share", "budget", "name", "outputs", "row")}}
+    top = ("ports", "seed", "share", "budget", "recipe", "name", "outputs", "row")
+    cfg = {**config["settings"], **{k: config.get(k) for k in top}}
     return resolve(cfg, config["names"])
 
 

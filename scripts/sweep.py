@@ -1,4 +1,7 @@
-"""Many runs: ``python scripts/sweep.py sweep=quick [task=A,B] [seed=0,1,2] [axis.setting=VALUE]``; done ones are skipped."""
+"""Many runs: ``python scripts/sweep.py sweep=quick [launcher=workers] [task=A,B] [seed=0,1,2] [axis.setting=A,B]``.
+
+Done ones are skipped; whenever it was stopped, the same command goes on.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a c
 
 from audioml import shelf
 from audioml.cli import guarded
-from audioml.sweep import main
+from audioml.sweep.drive import main
 
 if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
         print("\n".join(f"  sweep={n:10} {shelf.describe('sweep', n)}" for n in shelf.names("sweep")))
+        print("\n".join(f"  launcher={n:7} {shelf.describe('launcher', n)}" for n in shelf.names("launcher")))
         sys.exit(0)
-    sys.exit(guarded(lambda: main(sys.argv[1:])))
+    sys.exit(guarded(lambda: main(sys.argv[1:]), lost="nothing is lost, the same command goes on from there"))

@@ -75,6 +75,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny(tmp_path_factory.mktemp("tiny set"))
 
 
+@pytest.fixture(scope="session")
+def embedded_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder."""
+    return tmp_path_factory.mktemp("embedded")
+
+
 def tiny_args(folder: Path, tmp: Path, *more: str) -> list[str]:
     """Arguments of a smoke run on the tiny folder."""
     return [

@@ -55,4 +55,4 @@ def test_another_process_is_left_alone(tmp_path: object) -> None:
     runs = tmp_path / "runs"  # type: ignore[operator]
     runs.mkdir()
     with FileLock(runs / f".{run_signature(request)}.lock"):
-        assert sweep.run(job) == "another process is at it"
+        assert sweep.run(sweep.Job(tuple(job))).status == "busy"

@@ -188,33 +188,6 @@ def test_a_config_from_outside_is_not_trusted(change: object, text: str, tiny: P
         finished(folder)
 
 
-def test_a_sweep_skips_what_is_done_and_goes_on_after_a_failure(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    arguments = ["sweep=smoke", "model=identity,fcn,cnn2d", "representation=waveform,stft", *tiny_args(tiny, tmp_path)]
-    sweep.main(arguments)
-    first = capsys.readouterr().out
-    assert first.count("does not fit") == 1, "cnn2d has no waveform"
-    assert "done before" not in first
-    sweep.main(arguments)
-    again = capsys.readouterr().out
-    assert again.count("done before") == 5
-    with pytest.raises(RequestError, match=r"sweep=quik does not exist; did you mean quick\? sweeps: grid, quick, smoke"):
-        sweep.main(["sweep=quik"])
-
-
-def test_published_records_count_only_for_the_sweep_that_names_them(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    monkeypatch.setattr(sweep, "PUBLISHED", tmp_path / "published")
-    assert sweep.define("quick")[1] is None, "`make run` in a fresh clone trains its rows itself"
-    assert sweep.define("grid")[1] == tmp_path / "published" / "grid"
-    record, _ = run(tiny, tmp_path / "elsewhere", "model=fcn")
-    record.write(tmp_path / "published" / "grid" / f"{record.signature}.json")
-    sweep.main(["sweep=smoke", "model=fcn", *tiny_args(tiny, tmp_path / "fresh")])
-    assert "done before" not in capsys.readouterr().out
-    job = ["task=enhancement", "model=fcn", *tiny_args(tiny, tmp_path / "fresher")]
-    assert sweep.run(job, tmp_path / "published" / "grid").startswith("done before")
-
-
 def test_wandb_offline_and_broken_never_fail_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record, folder = run(tiny, tmp_path / "fine", "model=fcn", "logger=wandb", "logger.offline=true")
     assert record.status == "done"

@@ -35,10 +35,13 @@ class Rnn(Network):
         cell: Literal["gru", "lstm"],
         directions: Literal[1, 2],
         dropout: float,
+        weight_drop: float,
     ) -> None:
         super().__init__(inp, out)
         self.width, self.directions = width, directions
-        self.rnn = Recurrent(cell, width, cells, layers=layers, directions=directions, dropout=dropout)
+        self.rnn = Recurrent(
+            cell, width, cells, layers=layers, directions=directions, dropout=dropout, weight_drop=weight_drop
+        )
         self.drop = nn.Dropout(dropout)
         self.out = Frames(self.rnn.width, inp.rate)  # type: ignore[union-attr]
         self.memory_dim = 0

@@ -120,23 +120,45 @@ class Residual(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """GRU or LSTM over time: [B, C, N] -> [B, directions·width, N]."""
+    """GRU or LSTM over time: [B, C, N] -> [B, directions·width, N].
+
+    `weight_drop`: share of the weights from state to state that are zero for the whole of a training step (AWD-LSTM,
+    Merity et al. 2018, §2).
+    """
 
     def __init__(
-        self, cell: Literal["gru", "lstm"], inp: int, width: int, *, layers: int, directions: int, dropout: float = 0
-    ) -> None:
+        self, cell: Literal["gru", "lstm"], inp: int, width: int, *, layers: int, directions: int, dropout: float = 0,
+        weight_drop: float = 0,
+    ) -> None:  # fmt: skip
         super().__init__()
         kind = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
         self.rnn = kind(inp, width, layers, batch_first=True, bidirectional=directions == 2, dropout=dropout if layers > 1 else 0.0)
-        self.width = width * directions
+        self.width, self.weight_drop = width * directions, weight_drop
+
+    def _run(self, x: Any) -> Any:
+        """x [B, N, C], or such packed, from an empty state; while training with some recurrent weights missing."""
+        if not (self.training and self.weight_drop):
+            return self.rnn(x)[0]
+        rnn, packed = self.rnn, isinstance(x, nn.utils.rnn.PackedSequence)
+        weights = [
+            nn.functional.dropout(w, self.weight_drop) if name.startswith("weight_hh") else w
+            for name, w in zip(rnn._flat_weights_names, rnn._flat_weights, strict=True)
+        ]
+        items = int(x.batch_sizes[0]) if packed else len(x)
+        empty = weights[0].new_zeros(rnn.num_layers * (1 + rnn.bidirectional), items, rnn.hidden_size)
+        kind, state = (torch.lstm, (empty, empty)) if isinstance(rnn, nn.LSTM) else (torch.gru, empty)
+        how = (weights, True, rnn.num_layers, rnn.dropout, True, rnn.bidirectional)
+        if not packed:
+            return kind(x, state, *how, True)[0]
+        return x._replace(data=kind(x.data, x.batch_sizes, state, *how)[0])
 
     def forward(self, x: Tensor, n: Tensor | None = None) -> Tensor:
         """All frames at once; with `n` a backward pass starts at each clip's own end."""
         h = x.transpose(1, 2)
         if n is None or not self.rnn.bidirectional or int(n.min()) == h.shape[1]:
-            return self.rnn(h)[0].transpose(1, 2)
+            return self._run(h).transpose(1, 2)
         packed = nn.utils.rnn.pack_padded_sequence(h, n.cpu(), batch_first=True, enforce_sorted=False)
-        y, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=h.shape[1])
+        y, _ = nn.utils.rnn.pad_packed_sequence(self._run(packed), batch_first=True, total_length=h.shape[1])
         return y.transpose(1, 2)
 
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:

@@ -10,12 +10,6 @@ from audioml.data.making import store
 
 
 @pytest.fixture(scope="session")
-def embedded_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder."""
-    return tmp_path_factory.mktemp("embedded")
-
-
-@pytest.fixture(scope="session")
 def embedded_sets(embedded_cache: Path) -> Path:
     """The folder with all sets in that cache."""
     for module in store.PACKAGES:

@@ -17,7 +17,7 @@ SPACE = Frames(W, Fraction(50))
 
 def make(memory: bool = True, **settings: object) -> Rnn:
     torch.manual_seed(0)
-    how = {"width": W, "cells": 8, "layers": 2, "cell": "lstm", "directions": 1, "dropout": 0.0, **settings}
+    how = {"width": W, "cells": 8, "layers": 2, "cell": "lstm", "directions": 1, "dropout": 0.0, "weight_drop": 0.0, **settings}
     net = Rnn(SPACE, SPACE, **how)  # type: ignore[arg-type]
     if memory:
         net.with_memory(DIM)

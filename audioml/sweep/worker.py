@@ -1,0 +1,44 @@
+"""A worker of launcher=workers: imports once, then a job per line of standard input, an answer per line of standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from importlib import import_module
+
+OURS = ("run", "lit", "system", "datamodule", "evaluate", "examples", "metrics", "probes", "history")
+HEAVY = ("hydra", *(f"audioml.{name}" for name in OURS))  # what a run imports
+
+
+def main(parent: int) -> None:
+    """Until the input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
+    threading.Thread(target=leave_with, args=(parent,), daemon=True).start()
+    for name in HEAVY:
+        import_module(name)
+    from audioml.sweep.jobs import Job, work
+
+    imports = time.process_time()
+    for line in sys.stdin:
+        raw = json.loads(line)
+        ended = work(Job(tuple(raw["arguments"]), raw["published"], raw["wait"]))
+        told = {"status": ended.status, "said": ended.said, "seconds": ended.seconds, "cpu_s": ended.cpu_s}
+        print(json.dumps({**told, "imports_cpu_s": imports}), file=answers, flush=True)
+
+
+def leave_with(parent: int) -> None:
+    """End this process when the one that started it is gone, even by SIGKILL: a run without a sweep would only stand in the way."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        main(int(sys.argv[1]))
+    except KeyboardInterrupt:
+        os._exit(130)
