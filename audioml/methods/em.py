@@ -95,12 +95,10 @@ class Em(Method):
         found = []
         with torch.no_grad():
             for part in alike(batch, system.plan.flow.source):  # type: ignore[arg-type]
-                x, n, chains = self._heard(system, part)
-                densities = system.network.mixtures.densities(x, chains.ids)  # type: ignore[union-attr]
-                scores = densities.logsumexp(-1)
+                powers, n, chains = self._heard(system, part)
+                scores, share = system.network.mixtures.shares(powers, chains.ids)  # type: ignore[union-attr]
                 likelihood, occupied, stays = align(scores, chains, n)
-                share = (densities - scores[..., None]).exp_() * occupied[..., None]
-                extra.sums.add(x, chains.ids, share, stays)
+                extra.sums.add(powers, chains.ids, share.mul_(occupied[:, None]), stays)
                 found.append((likelihood, n))
             self._count(system, batch)
             return {"nll": _per_frame(found)}
@@ -110,8 +108,8 @@ class Em(Method):
         found = []
         with torch.no_grad():
             for part in alike(batch, system.plan.flow.source):  # type: ignore[arg-type]
-                x, n, chains = self._heard(system, part)
-                scores = system.network.scores(x, chains.ids)  # type: ignore[operator, union-attr]
+                powers, n, chains = self._heard(system, part)
+                scores = system.network.mixtures.scores(powers, chains.ids)  # type: ignore[union-attr]
                 found.append((hmm.log_likelihood(scores, chains, n), n))
             return {"nll": _per_frame(found)}
 
@@ -167,15 +165,16 @@ class Em(Method):
         output, network = system.plan.output, system.network
         rep: Any = output.representation
         words = [rep.say(word) for word in rep.learnt()]
-        x, n = self._stream(system, inputs)
+        powers, n = self._stream(system, inputs)
         loop = graphs.word_loop(words, network.stay, network.states, self._silence(system), self._prices(system, len(words)))
         states, places = loop.ids.unique(return_inverse=True)
-        found = token_passing.search(network.scores(x, states), replace(loop, ids=places), n, self.beam)  # type: ignore[operator]
+        scores = network.mixtures.scores(powers, states)  # type: ignore[union-attr]
+        found = token_passing.search(scores, replace(loop, ids=places), n, self.beam)
         said = [row[new & (row < len(words))] for row, new in zip(found.word, found.begins, strict=True)]
         length = torch.tensor([len(row) for row in said])
         ids = torch.nn.utils.rnn.pad_sequence(said, batch_first=True)
         text = rep.decode(Seq(ids, length), None, output.world)
-        return {output.port: text, "phones": self._phones(system, found, loop.ids, x)}
+        return {output.port: text, "phones": self._phones(system, found, loop.ids, powers)}
 
     def beside(self, plan: Plan) -> dict[str, World]:
         """The phones with their times, as `draw` gives them beside the text."""
@@ -218,14 +217,14 @@ class Em(Method):
 
     # ---- what both need --------------------------------------------------------------------------------------------------
     def _stream(self, system: System, inputs: Batch) -> tuple[Tensor, Tensor]:
-        """The input's frames [B, N, D] and how many are valid."""
+        """The input's frames as `powers_of` them, and how many are valid."""
         seq, _ = system.encode(system.plan.flow.source, inputs)  # type: ignore[arg-type]
-        x = system.embed(seq.x).transpose(1, 2)
-        return x.to(system.network.stay), seq.n.to(x.device)  # type: ignore[arg-type]
+        x = system.embed(seq.x).to(system.network.stay)  # type: ignore[arg-type]
+        return gmm.powers_of(x), seq.n.to(x.device)
 
     def _heard(self, system: System, batch: Batch) -> tuple[Tensor, Tensor, Any]:
-        """Frames, their counts, and the chain of each clip's text."""
-        x, n = self._stream(system, batch)
+        """Powers of the frames, their counts, and the chain of each clip's text."""
+        powers, n = self._stream(system, batch)
         network, rep = system.network, system.plan.output.representation
         silence = self._silence(system)
         made = []
@@ -236,7 +235,7 @@ class Em(Method):
             made.append(self._layouts[words])
         if len(self._layouts) > MEMORY:
             self._layouts.clear()
-        return x, n, graphs.chains(made, network.stay, network.states, silence)
+        return powers, n, graphs.chains(made, network.stay, network.states, silence)
 
     def _silence(self, system: System) -> int | None:
         return system.plan.output.representation.silence if system.network.silence else None  # type: ignore[attr-defined]
@@ -284,9 +283,9 @@ def _per_frame(found: list[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def _along(path: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """One path as probabilities: each place at each frame [B, N, L], stays at each place [B, L]."""
-    at = torch.nn.functional.one_hot(path.clamp(min=0), scores.shape[-1]).to(scores) * (path >= 0)[..., None]
-    return at, (at[:, 1:] * at[:, :-1]).sum(1)
+    """One path [B, N] as probabilities: each place at each frame [B, L, N], stays at each place [B, L]."""
+    at = torch.nn.functional.one_hot(path.clamp(min=0), scores.shape[1]).to(scores) * (path >= 0)[..., None]
+    return at.transpose(1, 2), (at[:, 1:] * at[:, :-1]).sum(1)
 
 
 def _best(scores: Tensor, chains: Any, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -295,7 +294,7 @@ def _best(scores: Tensor, chains: Any, n: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 
 def _flat(scores: Tensor, chains: Any, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    at, stays = _along(hmm.evenly(chains, n, scores.shape[1]), scores)
+    at, stays = _along(hmm.evenly(chains, n, scores.shape[2]), scores)
     return (scores * at).double().sum((1, 2)), at, stays
 
 

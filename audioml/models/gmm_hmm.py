@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audioml.errors import RequestError
 from audioml.kinds import Frames, Space, Tokens
-from audioml.nn.gmm import Mixtures
+from audioml.nn.gmm import Mixtures, powers_of
 from audioml.nn.network import Network
 
 STAY = 0.6  # probability of staying in a state, before anything is learnt
@@ -42,12 +42,7 @@ class GmmHmm(Network):
 
     def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:
         """Log densities of all states."""
-        return self.scores(h.transpose(1, 2), None).transpose(1, 2)
-
-    def scores(self, x: Tensor, ids: Tensor | None) -> Tensor:
-        """x [B, N, D] -> log densities [B, N, L] of the states `ids` ([L] or [B, L]; None: of all)."""
-        chosen = torch.arange(self.out.dim, device=x.device) if ids is None else ids
-        return self.mixtures.densities(x, chosen).logsumexp(-1)
+        return self.mixtures.scores(powers_of(h), torch.arange(self.out.dim, device=h.device))
 
     def cannot_step(self) -> str:
         """A frame stands for itself."""

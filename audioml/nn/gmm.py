@@ -33,18 +33,30 @@ class Mixtures(nn.Module):
         self.variance = nn.Parameter(torch.ones(states, most, dim), requires_grad=False)
         self.register_buffer("used", torch.ones((), dtype=torch.long))
 
-    def densities(self, x: Tensor, ids: Tensor) -> Tensor:
-        """x [B, N, D], states ids [L] (the same for all) or [B, L] -> log of weight times density [B, N, L, slots]."""
+    def densities(self, powers: Tensor, ids: Tensor) -> Tensor:
+        """`powers_of` frames [B, 1 + 2D, N], states ids [L] (the same for all) or [B, L] -> log of weight times density
+        [B, slots, L, N]."""
         slots = int(self.used)
         precision = 1 / self.variance[:, :slots]
         mean = self.mean[:, :slots]
         constant = self.weight[:, :slots] - 0.5 * (
             self.dim * math.log(2 * math.pi) + self.variance[:, :slots].log().sum(-1) + (mean.square() * precision).sum(-1)
         )
-        rows = torch.cat([constant[..., None], mean * precision, -0.5 * precision], -1)[ids]  # [(B,) L, slots, 1 + 2D]
-        powers = powers_of(x)
-        found = powers @ rows.flatten(-3, -2).transpose(-1, -2)
-        return found.unflatten(-1, (ids.shape[-1], slots))
+        rows = torch.cat([constant[..., None], mean * precision, -0.5 * precision], -1).transpose(0, 1)  # [slots, S, 1 + 2D]
+        found = rows[:, ids].movedim(0, -3).flatten(-3, -2) @ powers
+        return found.unflatten(1, (slots, ids.shape[-1]))
+
+    def scores(self, powers: Tensor, ids: Tensor) -> Tensor:
+        """Log densities of the states [B, L, N]."""
+        return self.densities(powers, ids).logsumexp(1)
+
+    def shares(self, powers: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Log densities of the states [B, L, N], and each component's part in its state's [B, slots, L, N]."""
+        found = self.densities(powers, ids)
+        peak = found.amax(1, keepdim=True)
+        part = found.sub_(peak).exp_()
+        total = part.sum(1, keepdim=True)
+        return (peak + total.log())[:, 0], part.div_(total)
 
     def split(self, counts: Tensor, least: float) -> None:
         """Twice the slots: components that saw at least `least` frames (counts [S, M]) become two, the others keep their place."""
@@ -64,8 +76,8 @@ class Mixtures(nn.Module):
 
 
 def powers_of(x: Tensor) -> Tensor:
-    """[..., D] -> [..., 1 + 2D]: one, x, x²."""
-    return torch.cat([torch.ones_like(x[..., :1]), x, x.square()], -1)
+    """[B, D, N] -> [B, 1 + 2D, N]: one, x, x²."""
+    return torch.cat([torch.ones_like(x[:, :1]), x, x.square()], 1)
 
 
 class Sums(nn.Module):
@@ -81,11 +93,12 @@ class Sums(nn.Module):
         self.register_buffer("table", torch.zeros(states, most, 1 + 2 * dim, dtype=torch.float64))
         self.register_buffer("loops", torch.zeros(states, dtype=torch.float64))
 
-    def add(self, x: Tensor, ids: Tensor, share: Tensor, loops: Tensor) -> None:
-        """x [B, N, D]; ids [B, L]; share [B, N, L, slots], each component's part in each frame; loops [B, L]."""
-        slots = share.shape[-1]
-        sums = share.flatten(2).transpose(1, 2) @ powers_of(x)  # [B, L·slots, 1 + 2D]
-        self.table[:, :slots].index_add_(0, ids.flatten(), sums.double().view(ids.numel(), slots, -1))
+    def add(self, powers: Tensor, ids: Tensor, share: Tensor, loops: Tensor) -> None:
+        """`powers_of` frames; ids [B, L]; share [B, slots, L, N], each component's part in each frame; loops [B, L]."""
+        slots = share.shape[1]
+        sums = share.flatten(1, 2) @ powers.transpose(1, 2)  # [B, slots·L, 1 + 2D]
+        rows = sums.unflatten(1, (slots, -1)).transpose(1, 2).flatten(0, 1)
+        self.table[:, :slots].index_add_(0, ids.flatten(), rows.double())
         self.loops.index_add_(0, ids.flatten(), loops.double().flatten())
 
     def clear(self) -> None:

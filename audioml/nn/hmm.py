@@ -30,64 +30,64 @@ class Chains:
 
 
 def forward_backward(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Log densities [B, N, L] at each place, valid frames n [B] -> log-likelihood [B] float64, the probability of each place at
-    each frame [B, N, L], and the expected stays at each place [B, L].  A clip too short for its chain has none of these (its
+    """Log densities [B, L, N] at each place, valid frames n [B] -> log-likelihood [B] float64, the probability of each place at
+    each frame [B, L, N], and the expected stays at each place [B, L].  A clip too short for its chain has none of these (its
     log-likelihood is below NEVER / 2).
 
     Backward is forward over frames and places in reverse, so that both directions are one loop over twice the batch.
     """
     b, peak, valid, back = _prepared(scores, n)
-    mirrored = b.gather(0, back).flip(-1)
-    alpha = _forward(torch.cat([b, mirrored], 1), _both_ways(chains))
-    alpha, beta = alpha.chunk(2, 1)
-    beta = beta.flip(-1).gather(0, back)
-    likelihood = _ends(alpha, chains, n)
+    chain = _places_first(chains)
+    mirrored = b.gather(0, back).flip(1)
+    alpha, beta = _forward(torch.cat([b, mirrored], -1), _both_ways(chain)).chunk(2, -1)
+    beta = beta.flip(1).gather(0, back)
+    likelihood = _ends(alpha, chain, n)
     possible = likelihood > NEVER / 2
-    whole = torch.where(possible, likelihood, 0.0)[:, None]
-    later = beta - whole
-    counted = valid & possible[:, None]
-    occupied = (alpha + later - b).exp_().masked_fill_(~counted, 0.0)
-    stays = (alpha[:-1] + chains.loop + later[1:]).exp_().masked_fill_(~counted[1:], 0.0)
-    total = likelihood.double() + torch.where(possible, (peak * valid).double().sum((0, 2)), 0.0)
-    return total, occupied.transpose(0, 1), stays.sum(0)
+    later = beta - torch.where(possible, likelihood, 0.0)
+    unseen = ~(valid & possible)
+    occupied = (alpha + later).sub_(b).exp_().masked_fill_(unseen, 0.0)
+    stays = (alpha[:-1] + chain.loop).add_(later[1:]).exp_().masked_fill_(unseen[1:], 0.0)
+    total = likelihood.double() + torch.where(possible, (peak * valid).double().sum((0, 1)), 0.0)
+    return total, occupied.permute(2, 1, 0), stays.sum(0).T
 
 
 def log_likelihood(scores: Tensor, chains: Chains, n: Tensor) -> Tensor:
     """The forward pass alone: [B] float64."""
     b, peak, valid, _ = _prepared(scores, n)
-    found = _ends(_forward(b, chains), chains, n)
-    return found.double() + torch.where(found > NEVER / 2, (peak * valid).double().sum((0, 2)), 0.0)
+    chain = _places_first(chains)
+    found = _ends(_forward(b, chain), chain, n)
+    return found.double() + torch.where(found > NEVER / 2, (peak * valid).double().sum((0, 1)), 0.0)
 
 
 def viterbi(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor, Tensor]:
     """As above -> log-probability of the best path [B] float64, and its place at each frame [B, N] (-1 past the end, and where
     there is no path)."""
     b, peak, valid, _ = _prepared(scores, n)
-    frames, items, length = b.shape
-    steps = torch.tensor([0, 1, chains.hop], device=b.device)
-    before = b.new_full((items, length + chains.hop), NEVER)
-    before[:, chains.hop :] = chains.enter + b[0]
-    came, ends = [torch.zeros(items, length, dtype=torch.uint8, device=b.device)], [before[:, chains.hop :].clone()]
+    chain = _places_first(chains)
+    frames, length, items = b.shape
+    hop = chain.hop
+    sums = b.new_full((frames, hop + length, items), NEVER)
+    came = torch.zeros(frames, length, items, dtype=torch.uint8, device=b.device)
+    sums[0, hop:] = chain.enter + b[0]
     for t in range(1, frames):
-        stay = before[:, chains.hop :] + chains.loop
-        move = before[:, chains.hop - 1 : -1] + chains.move
-        best, step = torch.maximum(stay, move), (move > stay).to(torch.uint8)
-        if chains.jump is not None:
-            jump = before[:, :length] + chains.jump
-            step[jump > best] = 2
+        before = sums[t - 1]
+        stay, move = before[hop:] + chain.loop, before[hop - 1 : -1] + chain.move
+        best, came[t] = torch.maximum(stay, move), move > stay
+        if chain.jump is not None:
+            jump = before[:length] + chain.jump
+            came[t].masked_fill_(jump > best, 2)
             best = torch.maximum(best, jump)
-        before[:, chains.hop :] = best + b[t]
-        came.append(step)
-        ends.append(before[:, chains.hop :].clone())
-    last = torch.stack(ends).gather(0, (n - 1).expand(1, length, -1).transpose(1, 2))[0] + chains.leave
-    score, place = last.max(-1)
+        torch.add(best, b[t], out=sums[t, hop:])
+    rows = torch.arange(items, device=b.device)
+    score, place = (sums[n - 1, hop:, rows] + chain.leave.T).max(-1)
     possible = score > NEVER / 2
+    steps = torch.tensor([0, 1, hop], device=b.device)
     path = torch.full((items, frames), -1, device=b.device)
     for t in range(frames - 1, -1, -1):
         here = (t < n) & possible
         path[:, t] = torch.where(here, place, -1)
-        place = torch.where(here, place - steps[came[t].gather(1, place[:, None])[:, 0].long()], place)
-    return score.double() + torch.where(possible, (peak * valid).double().sum((0, 2)), 0.0), path
+        place = torch.where(here, place - steps[came[t, place, rows].long()], place)
+    return score.double() + torch.where(possible, (peak * valid).double().sum((0, 1)), 0.0), path
 
 
 def evenly(chains: Chains, n: Tensor, frames: int) -> Tensor:
@@ -97,46 +97,56 @@ def evenly(chains: Chains, n: Tensor, frames: int) -> Tensor:
     return torch.where(t < n[:, None], t * length // n[:, None].clamp(min=1), -1)
 
 
-# ---- the recursion ---------------------------------------------------------------------------------------------------
+# ---- the recursion, clips last: neighbouring places are then neighbouring rows, and each step runs over whole memory ----
 def _prepared(scores: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Time first: scores less their peak [N, B, L], the peaks [N, B, 1], valid frames [N, B, 1], and for each frame the one as
-    far from its clip's end, as an index [N, B, L]."""
-    b = scores.transpose(0, 1)
-    peak = b.amax(-1, keepdim=True)
+    """Scores less their peak [N, L, B], the peaks and which frames are valid [N, 1, B], and for each frame the one as far from its
+    clip's end, as an index [N, L, B]."""
+    b = scores.permute(2, 1, 0)
+    peak = b.amax(1, keepdim=True)
     t = torch.arange(len(b), device=b.device)[:, None]
-    back = (n - 1 - t).clamp(min=0)[..., None].expand(-1, -1, b.shape[-1])
-    return (b - peak).contiguous(), peak, (t < n)[..., None], back
+    back = (n - 1 - t).clamp(min=0)[:, None].expand(-1, b.shape[1], -1)
+    return torch.sub(b, peak, out=b.new_empty(0)), peak, (t < n)[:, None], back
 
 
-def _both_ways(chains: Chains) -> Chains:
-    """The chains, and behind them the same backwards."""
-
-    def behind(x: Tensor, shift: int) -> Tensor:
-        """Below `x` the same from the other side: into which place a place goes."""
-        pad = torch.full_like(x[:, :shift], NEVER)
-        return torch.cat([x, torch.cat([pad, x.flip(-1)[:, : x.shape[1] - shift]], 1)])
-
-    jump = None if chains.jump is None else behind(chains.jump, chains.hop)
-    enter = torch.cat([chains.enter, chains.leave.flip(-1)])
-    return Chains(chains.ids, behind(chains.loop, 0), behind(chains.move, 1), jump, enter, enter, chains.hop)
+def _places_first(chains: Chains) -> Chains:
+    """[L, B] throughout."""
+    jump = None if chains.jump is None else chains.jump.T.contiguous()
+    loop, move, enter, leave = (x.T.contiguous() for x in (chains.loop, chains.move, chains.enter, chains.leave))
+    return Chains(chains.ids, loop, move, jump, enter, leave, chains.hop)
 
 
-def _forward(b: Tensor, chains: Chains) -> Tensor:
-    """[N, B, L] -> log-probability of all paths that are at a place at a frame [N, B, L]."""
-    frames, items, length = b.shape
-    hop = chains.hop
-    out = b.new_full((frames, items, hop + length), NEVER)
-    torch.add(chains.enter, b[0], out=out[0, :, hop:])
+def _both_ways(chain: Chains) -> Chains:
+    """The chains, and beside them the same backwards [L, 2B]."""
+
+    def beside(x: Tensor, shift: int) -> Tensor:
+        """`x` and the same from the other side: into which place a place goes."""
+        pad = torch.full_like(x[:shift], NEVER)
+        return torch.cat([x, torch.cat([pad, x.flip(0)[: len(x) - shift]])], 1)
+
+    jump = None if chain.jump is None else beside(chain.jump, chain.hop)
+    enter = torch.cat([chain.enter, chain.leave.flip(0)], 1)
+    return Chains(chain.ids, beside(chain.loop, 0), beside(chain.move, 1), jump, enter, enter, chain.hop)
+
+
+def _forward(b: Tensor, chain: Chains) -> Tensor:
+    """[N, L, B] -> log-probability of all paths that are at a place at a frame [N, L, B]."""
+    frames, length, items = b.shape
+    hop = chain.hop
+    out = b.new_full((frames, hop + length, items), NEVER)
+    torch.add(chain.enter, b[0], out=out[0, hop:])
+    stay, move = torch.empty_like(b[0]), torch.empty_like(b[0])
     for t in range(1, frames):
-        before, here = out[t - 1], out[t, :, hop:]
-        torch.logaddexp(before[:, hop:] + chains.loop, before[:, hop - 1 : -1] + chains.move, out=here)
-        if chains.jump is not None:
-            torch.logaddexp(here, before[:, :length] + chains.jump, out=here)
+        before, here = out[t - 1], out[t, hop:]
+        torch.add(before[hop:], chain.loop, out=stay)
+        torch.add(before[hop - 1 : -1], chain.move, out=move)
+        torch.logaddexp(stay, move, out=here)
+        if chain.jump is not None:
+            torch.logaddexp(here, torch.add(before[:length], chain.jump, out=move), out=here)
         here += b[t]
-    return out[..., hop:]
+    return out[:, hop:]
 
 
-def _ends(alpha: Tensor, chains: Chains, n: Tensor) -> Tensor:
+def _ends(alpha: Tensor, chain: Chains, n: Tensor) -> Tensor:
     """Log-likelihood [B] without the peaks."""
-    last = alpha.gather(0, (n - 1)[None, :, None].expand(1, -1, alpha.shape[-1]))[0]
-    return (last + chains.leave).logsumexp(-1)
+    rows = torch.arange(len(n), device=n.device)
+    return (alpha[n - 1, :, rows].T + chain.leave).logsumexp(0)

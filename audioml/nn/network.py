@@ -15,7 +15,7 @@ class Network(nn.Module):
     Literals in a subclass's body (read by audioml/declare.py without importing torch):
         takes    layouts it runs over, of "Frames" and "Grid"
         traffic  what it allows, of "aligned" (one output frame per input frame), "nothing" (no computation at all),
-                 "states" (a hidden Markov model: `scores`, `mixtures`, `stay`, `states`, `silence`; see models/gmm_hmm.py) …
+                 "states" (a hidden Markov model: `mixtures`, `stay`, `states`, `silence`; see models/gmm_hmm.py) …
 
     ``__init__(self, inp, out, *, settings)``: `inp` is the layout it will see (`Frames` or `Grid`; the embedding adapts
     the channel count), `out` the space its head must emit.  It sets `width` (channels it wants) and `out` (its layout).

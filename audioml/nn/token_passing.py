@@ -42,17 +42,18 @@ class Found(NamedTuple):
 
 
 def search(scores: Tensor, loop: Loop, n: Tensor, beam: float) -> Found:
-    """Log densities [B, N, states] of every state, valid frames n [B] -> the best path.
+    """Log densities [B, states, N] of every state, valid frames n [B] -> the best path.
 
     Tokens that are `beam` or more behind the best of their clip are given up (0: none is).  A clip in which no path comes to
     the end of a word has none.
     """
-    items, frames, _ = scores.shape
+    items, _, frames = scores.shape
+    scores = scores.permute(2, 0, 1).contiguous()
     words, length = loop.ids.shape
     last = words - 1
     rows = torch.arange(items, device=scores.device)
     flat = loop.ids.flatten()
-    b = scores[:, 0, flat].view(items, words, length)
+    b = scores[0][:, flat].view(items, words, length)
     token = torch.full_like(b, NEVER)
     token[:, :last, 0] = loop.begin[:last] + loop.price[last, :last] + b[:, :last, 0]
     token[:, last, 0] = loop.begin[last] + b[:, last, 0]
@@ -63,7 +64,7 @@ def search(scores: Tensor, loop: Loop, n: Tensor, beam: float) -> Found:
     score = torch.full((items,), NEVER, dtype=b.dtype, device=b.device)
     for t in range(frames):
         if t:
-            b = scores[:, t, flat].view(items, words, length)
+            b = scores[t][:, flat].view(items, words, length)
             stay = token + loop.loop
             move = torch.cat([torch.full_like(token[..., :1], NEVER), token[..., :-1]], -1) + loop.move
             best = torch.maximum(stay, move)

@@ -16,8 +16,9 @@ class Mfcc(LogMel):
     """Grid [B, C, cepstra·(1 + deltas), N]: orthonormal DCT-II of natural-log mel energies, liftered, over `scale`.
 
     `lifter` L weighs cepstrum k by 1 + L/2·sin(π·k/L), HTK's convention (Young et al., The HTK Book, §5.4), k from 0; 0 leaves it
-    out.  `deltas` (0, 1, 2) appends slopes over the last `width` frames, a regression that looks back only, hence is width // 2
-    frames late.  Rendered from the cepstra alone: what the truncated transform lost is lost, the rest is as for logmel.
+    out.  `emphasis` (0: none) first takes so much of the sample before off each sample, which lifts high frequencies; then it cannot
+    be rendered.  `deltas` (0, 1, 2) appends slopes over the last `width` frames, a regression that looks back only, hence is
+    width // 2 frames late.  Rendered from the cepstra alone: what the truncated transform lost is lost, the rest is as for logmel.
     """
 
     shows = ({"normalize": "none"},)
@@ -31,7 +32,7 @@ class Mfcc(LogMel):
         low: float,
         high: float | None,
         floor: float,
-        normalize: Literal["none", "running", "clip", "clip_variance"],
+        normalize: Literal["none", "running", "running_variance", "clip", "clip_variance"],
         cepstra: int,
         lifter: float,
         deltas: Literal[0, 1, 2],
@@ -39,7 +40,10 @@ class Mfcc(LogMel):
         scale: float,
         iterations: int,
         momentum: float,
+        emphasis: float,
     ) -> None:
+        if not 0 <= emphasis < 1:
+            raise RequestError(f"representation.emphasis={emphasis} should be zero (none) or more, and below 1")
         if not 1 <= cepstra <= bins:
             raise RequestError(f"representation.cepstra={cepstra} should lie between 1 and bins={bins}")
         if width < 3 or width % 2 == 0:
@@ -51,12 +55,28 @@ class Mfcc(LogMel):
             window=window, hop=hop, bins=bins, low=low, high=high, floor=floor, normalize=normalize,
             offset=0.0, scale=scale, iterations=iterations, momentum=momentum,
         )  # fmt: skip
-        self.cepstra, self.lifter, self.deltas, self.width = cepstra, lifter, deltas, width
+        self.cepstra, self.lifter, self.deltas, self.width, self.emphasis = cepstra, lifter, deltas, width, emphasis
+        self.renders = self.renders and not emphasis  # type: ignore[misc]
 
     @property
     def features(self) -> int:
         """Bins of the Grid."""
         return self.cepstra * (1 + self.deltas)
+
+    def frames(self, seq: Seq) -> Seq:
+        """The frames of the wave, or of what pre-emphasis makes of it."""
+        return super().frames(Seq(self._emphasised(seq.x, None), seq.n) if self.emphasis else seq)
+
+    def encode_step(self, x: Any, state: Any, world: Wave) -> tuple[Any, Any, Any]:
+        """As Mel; the state also holds the sample before."""
+        before, inner = state or (None, None)
+        y, side, inner = super().encode_step(self._emphasised(x, before) if self.emphasis else x, inner, world)
+        return y, side, (x[..., -1:], inner)
+
+    def _emphasised(self, x: Any, before: Any) -> Any:
+        """x [..., T] less `emphasis` times the sample before, the first one's being `before` [..., 1] (None: silence)."""
+        first = torch.zeros_like(x[..., :1]) if before is None else before
+        return x - self.emphasis * torch.cat([first, x[..., :-1]], -1)
 
     def decode(self, seq: Seq, side: Any, world: Wave | Stems) -> Seq:
         """[B, S·C, features, N] -> the wave, from the cepstra; raises Misfit where normalisation took off what rendering needs."""
