@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
-.PHONY: setup run test test-full lint matrix grid clean
+.PHONY: setup run test test-full lint matrix grid dashboard clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,9 @@ lint: setup
 
 clean:
 	rm -rf outputs/runs outputs/table outputs/multirun
+
+dashboard: setup
+	$(PY) scripts/dashboard.py
 
 matrix: setup
 	$(PY) scripts/matrix.py --check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audioml.errors import RequestError
+from audioml.examples import MANIFEST
 
 
 class Fit:
@@ -114,7 +116,10 @@ class WandbLogger(NoLogger):
 
             offline = self.offline if self.offline is not None else not os.environ.get("WANDB_API_KEY")
             mode = "offline" if offline else "online"
-            self.run = wandb.init(project=self.project, dir=str(folder), name=folder.name, config=dict(config), mode=mode)
+            whole = {**config, **_settings(folder)}
+            # a run before this one in the same process may have failed: its numbers and ours must not mix
+            place: dict[str, Any] = {"dir": str(folder), "name": folder.name, "reinit": "finish_previous"}
+            self.run = wandb.init(project=self.project, config=whole, mode=mode, **place)
 
         self._try(begin)
 
@@ -135,7 +140,44 @@ class WandbLogger(NoLogger):
             self.run.summary.update({**summary, "status": record["status"]})
             sounds = {f"audio/{p.stem}": wandb.Audio(str(p)) for p in sorted((folder / "audio").glob("*.wav"))}
             pictures = {f"spectrogram/{p.stem}": wandb.Image(str(p)) for p in sorted((folder / "audio").glob("*.png"))}
-            self.run.log({**sounds, **pictures})
-            self.run.finish(exit_code=0 if record["status"] == "done" else 1, quiet=True)
+            tables = {name: wandb.Table(columns=list(columns), data=rows) for name, (columns, rows) in _tables(record).items()}
+            self.run.log({**sounds, **pictures, **tables, "examples": self._examples(wandb, folder)})
+            self.run.finish(exit_code=0 if record["status"] == "done" else 1)
 
         self._try(end)
+
+    @staticmethod
+    def _examples(wandb: Any, folder: Path) -> Any:
+        """What was given, made and wanted, clip by clip: sounds to play and texts to read."""
+        clips = json.loads((folder / MANIFEST).read_text("utf-8"))["clips"]
+        rows = []
+        for clip in clips:
+            for entry in clip["files"]:
+                sound = wandb.Audio(str(folder / entry["file"]), caption=f"{clip['name']} {entry['role']}")
+                rows.append([clip["name"], entry["role"], entry["port"], entry["stem"], sound, None])
+            rows += [[clip["name"], entry["role"], entry["port"], "", None, str(entry["text"])] for entry in clip["texts"]]
+        return wandb.Table(columns=["clip", "role", "port", "stem", "sound", "text"], data=rows)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The run's own config.yaml: every name and setting as resolved."""
+    import yaml
+
+    return yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+
+
+def _tables(record: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], list[list[Any]]]]:
+    """The comparison's numbers as tables: what was measured beside floor and ceiling, and why something was not."""
+    columns = ("name", "value", "text", "low", "high", "unit", "better", "n", "baseline", "ceiling", "reason")
+    rows = []
+    for name, value in sorted(record["values"].items()):
+        got, (low, high) = value["value"], value["ci"] or (None, None)
+        number, text = (None, got) if isinstance(got, str) else (got, None)
+        beside = [_number(record[kind].get(name)) for kind in ("baselines", "ceilings")]
+        rows.append([name, number, text, low, high, value["unit"], value["better"], value["n"], *beside, value.get("reason")])
+    return {"values": (columns, rows)}
+
+
+def _number(value: Mapping[str, Any] | None) -> float | None:
+    got = None if value is None else value["value"]
+    return None if isinstance(got, str) else got

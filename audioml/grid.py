@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from audioml.build import Request
 from audioml.errors import Misfit
 from audioml.records import Record, write_text
 from audioml.runfolder import run_signature
@@ -74,10 +75,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def cell(task: str, row: str, fixed: Sequence[str], outputs: Path, published: Path) -> Cell:
     """The record of one cell, if there is one."""
-    try:
-        request = compose([f"task={task}", f"model={row}", *fixed])
-    except Misfit as misfit:
-        reason = str(misfit).splitlines()[0].partition("do not fit: ")[2]
+    request, reason = fits(task, row, fixed)
+    if request is None:
         return Cell(task, row, legal=False, why=reason)
     record = done(run_signature(request), outputs, published)
     if record is None:
@@ -86,6 +85,14 @@ def cell(task: str, row: str, fixed: Sequence[str], outputs: Path, published: Pa
     items, floor = (i.get(record.primary, []) for i in (record.items, record.baseline_items))
     better = primary.better if primary else ""
     return Cell(task, row, record, paired_delta(items, floor, better) if items and floor else by_interval(record, better))
+
+
+def fits(task: str, row: str, fixed: Sequence[str] = ()) -> tuple[Request | None, str]:
+    """The request of a cell, or None and the reason why there is none."""
+    try:
+        return compose([f"task={task}", f"model={row}", *fixed]), ""
+    except Misfit as misfit:
+        return None, str(misfit).splitlines()[0].partition("do not fit: ")[2]
 
 
 def by_interval(record: Record, better: str) -> Delta:

@@ -149,7 +149,7 @@ def run(arguments: Sequence[str]) -> None:
         request = replace(compose(placed(stage, name, folders)), recipe=name)
         place = list(recipe(name).stages).index(stage.name) + 1
         print(f"[{name}: {stage.name}, {place} of {len(recipe(name).stages)}] {request.sentence()}", flush=True)
-        ended = run_job(Job(stage.arguments, wait=True, request=request))
+        ended = run_job(Job(stage.arguments, wait=True), request)
         print(f"    {ended.said}", flush=True)
         assert ended.record is not None
         folders[stage.name] = _folder(request.outputs, ended.record)

@@ -18,8 +18,8 @@ from audioml.corpus import Prepared
 from audioml.errors import AudiomlError, RequestError, RunError, Stopped
 from audioml.plan import Plan
 from audioml.provenance import provenance
-from audioml.records import Record, Value, cannot_write
-from audioml.runfolder import SHARED_FOLDER, make_folder, run_signature, write_config
+from audioml.records import Record, cannot_write
+from audioml.runfolder import SHARED_FOLDER, make_folder, run_family, run_signature, write_config
 
 Watch = Callable[[int, float], None]
 
@@ -95,6 +95,7 @@ def _write(record: Record, request: Request, folder: Path, begin: float, main_pr
         return
     record.provenance = {
         **provenance(seed=request.seed, wall_s=round(time.time() - begin, 2), folder=folder.name, name=request.name),
+        "family": run_family(request),
         **record.provenance,
     }
     try:
@@ -162,14 +163,11 @@ class _Run:
 
     def data(self) -> None:
         """Prepare the corpus; say what was skipped."""
-        from audioml.evaluate import Sample
+        from audioml.probes._trial import sampled
 
-        prepared = self.request.corpus.prepare(self.request.plan.task)
-        self.prepared = Sample(prepared, {"valid": self.preset["valid_items"], "test": self.preset["test_items"]})
-        if self.request.share < 1:
-            prepared.narrow(self.request.share, self.request.seed)
-        skipped = prepared.report.get("skipped", [])
-        self.record.provenance |= {"data_fingerprint": prepared.fingerprint, "data_report": dict(prepared.report)}
+        self.prepared = sampled(self.request)
+        skipped = self.prepared.report.get("skipped", [])
+        self.record.provenance |= {"data_fingerprint": self.prepared.fingerprint, "data_report": dict(self.prepared.report)}
         for entry in skipped:
             self.log.warning("skipped %s: %s", entry["file"], entry["reason"])
         if skipped:
@@ -202,6 +200,7 @@ class _Run:
 
         from audioml.history import History
         from audioml.lit import Lit, Meter, checkpoints, load_weights
+        from audioml.probes._trial import batches_of
 
         preset, last, method = self.preset, self.folder / "checkpoints" / "last.ckpt", self.request.plan.method
         turns = len(method.turns)
@@ -231,7 +230,12 @@ class _Run:
         )
         begun = time.process_time()
         try:
-            trainer.fit(lit, datamodule=self.batches(stretch), ckpt_path=str(last) if done else None, weights_only=True)
+            trainer.fit(
+                lit,
+                datamodule=batches_of(self.request, self.prepared, stretch),
+                ckpt_path=str(last) if done else None,
+                weights_only=True,
+            )
         finally:
             os.environ.pop(SHARED_FOLDER, None)
             meter.close()
@@ -251,20 +255,6 @@ class _Run:
         }
         best = self.folder / "checkpoints" / "best.ckpt"
         load_weights(self.net, best if best.exists() and method.keeps == "best" else last, self.sign)
-
-    def batches(self, stretch: int) -> Any:
-        """The data as Lightning reads it, `stretch` steps between validations."""
-        from audioml.datamodule import DataModule
-
-        preset, task = self.preset, self.request.plan.task
-        return DataModule(
-            self.prepared,
-            self.request.plan.worlds(),
-            batch_size=preset["batch"],
-            seconds=None if task.whole_clips else max(preset["seconds"], task.seconds or 0.0),
-            steps_per_epoch=stretch,
-            seed=self.request.seed,
-        )
 
     def judge(self) -> None:
         """The test split through the system, beside the floor and the ceiling; examples to look at and hear."""
@@ -290,13 +280,13 @@ class _Run:
         write_examples(self.folder, plan, clips, found)
 
     def probe(self) -> None:
-        """What the system costs and how it streams."""
-        from audioml.probes import measure_all
+        """What the system costs, how far it hears and how it streams."""
+        from audioml.probes import measure_all, measures
+        from audioml.probes._trial import trial_of
 
-        self.record.values |= measure_all(self.net.eval(), None)
-        seconds = self.record.provenance.get("train_s")
-        if seconds is not None:
-            self.record.values["compute/train_seconds"] = Value(seconds, "s", "low")
+        trial = trial_of(self.request, self.prepared, self.folder, self.record.provenance)
+        self.record.values |= measure_all(self.net.eval(), trial)
+        self.record.provenance["measures"] = measures()
 
 
 def ready(plan: Plan, prepared: Prepared | None, seed: int, *, fit: bool) -> None:

@@ -28,11 +28,20 @@ SHARED_FOLDER = "AUDIOML_RUN_FOLDER"  # the processes of one ddp run agree on th
 def run_signature(request: Request) -> str:
     """Ten hex digits: equal for equal choices.  A setting that is off, as its file has it, is not signed: what a part learns to do
     later leaves the runs that do without it what they were."""
+    return _signed(request, request.axes())
+
+
+def run_family(request: Request) -> str:
+    """Ten hex digits: equal for runs that differ in the seed alone."""
+    return _signed(request, {axis: value for axis, value in request.axes().items() if axis != "seed"})
+
+
+def _signed(request: Request, axes: Mapping[str, Any]) -> str:
     settings = {}
     for group in (*AXES, "data", "preset", "trainer"):
         usual = shelf.load(group, request.names[group])
         settings[group] = {k: v for k, v in request.settings[group].items() if v or v != usual.get(k, ...)}
-    return signature(request.axes(), {**settings, "learning_rate": request.learning_rate, "ports": dict(request.ports)})
+    return signature(axes, {**settings, "learning_rate": request.learning_rate, "ports": dict(request.ports)})
 
 
 def make_folder(request: Request, sign: str) -> Path:

@@ -56,9 +56,9 @@ class Browser:
             self._driver.wait(10)
             self._home.cleanup()
 
-    def open(self, page: Path) -> None:
-        """Load a file from disk and wait for its load event."""
-        self._call("POST", "/url", {"url": page.resolve().as_uri()})
+    def open(self, page: Path | str) -> None:
+        """Load a file from disk, or an address, and wait for its load event."""
+        self._call("POST", "/url", {"url": page if isinstance(page, str) else page.resolve().as_uri()})
 
     def run(self, script: str, *arguments: Any) -> Any:
         """What the JavaScript function body returns."""
@@ -83,6 +83,10 @@ class Browser:
         """Lay the page out for a screen of this size, a phone's too."""
         parameters = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._cdp("Emulation.setDeviceMetricsOverride", parameters)
+
+    def dark(self, on: bool) -> None:
+        """As if the system were set to dark colours, or to light ones."""
+        self._cdp("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if on else "light"}]})
 
     def problems(self) -> list[str]:
         """What the console holds since the last call, from warnings up."""

@@ -15,7 +15,7 @@ from audioml import predict, sweep
 from audioml.errors import RequestError, RunError
 from audioml.records import Record
 from audioml.run import execute
-from audioml.runfolder import finished, read_config, request_of, run_signature
+from audioml.runfolder import finished, read_config, request_of, run_family, run_signature
 from audioml.sweep import compose
 from tests.conftest import tiny_args
 
@@ -191,7 +191,18 @@ def test_a_config_from_outside_is_not_trusted(change: object, text: str, tiny: P
 def test_wandb_offline_and_broken_never_fail_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record, folder = run(tiny, tmp_path / "fine", "model=fcn", "logger=wandb", "logger.offline=true")
     assert record.status == "done"
-    assert list(folder.glob("wandb/offline-run-*")), "the same numbers lie in wandb's folder"
+    (place,) = folder.glob("wandb/offline-run-*")
+    assert len(list(place.glob("files/media/audio/audio/*.wav"))) >= 3, "the same sounds lie in wandb's folder"
+    tables = {path.name.partition("_")[0]: json.loads(path.read_text()) for path in place.glob("files/media/table/*.json")}
+    values = {row[0]: dict(zip(tables["values"]["columns"], row, strict=True)) for row in tables["values"]["data"]}
+    assert set(values) == set(record.values)
+    assert values[record.primary]["value"] == pytest.approx(record.values[record.primary].value)
+    assert values[record.primary]["baseline"] == pytest.approx(record.baselines[record.primary].value)
+    assert {tuple(row[1:3]) for row in tables["examples"]["data"]} == {("input", "noisy"), ("output", "clean"), ("target", "clean")}
+    assert "wandb is left out" not in (folder / "train.log").read_text(), "and the run there was closed"
+    log = next(place.glob("*.wandb")).read_bytes()
+    for part in (b'"width"', b'train/loss', record.signature.encode()):  # the configuration, the curves, the name
+        assert part in log
     import wandb
 
     def broken(**_: object) -> None:
@@ -223,6 +234,12 @@ def test_a_run_is_named_by_what_shapes_its_weights() -> None:
         assert sign(*same) == sign(), same
     for other in ("trainer.average=0.9", "trainer.weight_decay=0", "data.equalize=3", "model.width=32", "seed=1"):
         assert sign(other) != sign(), other
+
+
+def test_a_family_is_a_run_whatever_its_seed() -> None:
+    base = ["task=enhancement", "model=fcn", "preset=quick"]
+    first, second, wider = (run_family(compose([*base, more])) for more in ("seed=0", "seed=1", "model.width=32"))
+    assert first == second != wider
 
 
 def test_a_setting_that_is_off_leaves_earlier_runs_what_they_were() -> None:

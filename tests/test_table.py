@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from audioml import stats
 from audioml.cli import guarded
 from audioml.records import Record, Value, not_measured
 from audioml.table import Table, build_table, main, write_table
@@ -18,8 +20,9 @@ from audioml.table.cells import clean, number, with_interval
 from audioml.table.collect import find_runs
 from audioml.table.columns import COLUMNS
 from audioml.table.paired import paired_delta
+from audioml.table.rows import by_run
 from audioml.table.text import csv_text, json_text, markdown, print_table
-from tests.sample_runs import HOSTILE, ITEMS, PRIMARY, bare, gallery
+from tests.sample_runs import HOSTILE, ITEMS, PRIMARY, bare, enhancement, gallery
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,7 @@ def test_the_table_itself_says_who_beats_the_baseline(table: Table) -> None:
     assert said["fcn"].endswith("✗ does not beat")
     assert said[HOSTILE].endswith("✗ worse")
     assert said["identity"] == "floor"
-    assert table.sections[1].summary.startswith("4 of 6 trained runs beat the baseline")
+    assert table.sections[1].summary.startswith("4 of 6 trained rows beat the baseline")
     assert table.sections[1].summary.endswith("1 failed; 1 interrupted.")
     assert {row.delta.verdict for row in table.sections[0].rows} == {"beats"}  # lower than the baseline's error rate
 
@@ -100,7 +103,8 @@ def test_other_data_and_other_test_items_are_tables_of_their_own(tmp_path: Path)
     assert [section.about for section in sections] == [
         "40 test items · data aa", "9 test items · data aa", "40 test items · data bb",
     ]  # fmt: skip
-    assert all("Other runs of this task saw other data or other test items" in section.notes[-1] for section in sections)
+    note = "Other runs of this task have a table of their own, they differ in: data, test items."
+    assert all(section.notes[-1] == note for section in sections)
 
 
 def test_left_out_items_do_not_make_another_table(tmp_path: Path) -> None:
@@ -122,10 +126,89 @@ def test_of_equal_runs_the_newest_finished_one_is_shown(tmp_path: Path) -> None:
     assert found.notes == ["2 older run(s) of the same settings and data are not shown."]
 
 
-def test_runs_of_another_seed_stay_apart(tmp_path: Path) -> None:
-    for seed in range(3):
-        bare(tmp_path, f"s{seed}", axes={"model": "unet", "seed": seed})
-    assert len(build_table(find_runs([tmp_path])).sections[0].rows) == 3
+# ---- seeds ---------------------------------------------------------------------------------------------------------
+def three_seeds(root: Path, model: str, levels: list[float], **more: Any) -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 1, ITEMS)
+    for seed, level in enumerate(levels):
+        items = (level + shared + rng.normal(0, 0.2, ITEMS)).tolist()
+        values = {PRIMARY: Value(sum(items) / ITEMS, "dB", "high", ITEMS), "latency/block_p95_ms": Value(1.0 + seed, "ms", "low"),
+                  "streaming/class": Value("online")}  # fmt: skip
+        bare(root, f"{model}{seed}", axes={"model": model, "seed": seed}, values=values, items={PRIMARY: items}, **more)
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one_row(tmp_path: Path) -> None:
+    three_seeds(tmp_path, "unet", [5.0, 5.1, 4.9])
+    (section,) = build_table(find_runs([tmp_path])).sections
+    (row,) = section.rows
+    items = np.array([run.record.items[PRIMARY] for run in row.runs])
+    cell = row.cells["primary"]
+    assert cell.value == pytest.approx(items.mean())
+    assert cell.ci[0] < items.mean() < cell.ci[1]
+    assert cell.ci == stats.estimate(items.tolist()).ci
+    assert (row.cells["seeds"].text, row.cells["seed"].text, row.cells["p95"].value) == ("3 seeds", "0, 1, 2", 2.0)
+    assert row.cells["spread"].value == pytest.approx(items.mean(1).std(ddof=1))
+    assert row.cells["streaming"].text == "online"
+    assert row.delta.ci == pytest.approx(stats.contrast(dict(enumerate(items)), dict(enumerate(np.zeros((3, ITEMS))))).ci)
+    assert {run["run"] for run in json.loads(json_text(Table([section], []), "x"))["sections"][0]["rows"][0]["seeds"].values()} == {
+        "unet0", "unet1", "unet2",
+    }  # fmt: skip
+
+
+def test_ties_are_shown_as_ties_and_one_seed_wins_nothing(tmp_path: Path) -> None:
+    three_seeds(tmp_path, "good", [5.0, 5.1, 4.9])
+    three_seeds(tmp_path, "even", [5.05, 4.95, 5.05])
+    three_seeds(tmp_path, "bad", [1.0, 1.1, 0.9])
+    three_seeds(tmp_path, "lone", [9.0])
+    (section,) = build_table(find_runs([tmp_path])).sections
+    said = {row.name: row.cells["standing"].text for row in section.rows}
+    assert said == {"lone": stats.ONE_SEED, "good": stats.TIED, "even": stats.TIED, "bad": stats.BEHIND}
+
+
+def test_a_lost_seed_is_told(tmp_path: Path) -> None:
+    three_seeds(tmp_path, "gan", [5.0, 5.1])
+    bare(tmp_path, "gan2", axes={"model": "gan", "seed": 2}, status="failed", values={}, items={}, error="NaN")
+    (section,) = build_table(find_runs([tmp_path])).sections
+    assert [row.record.status for row in section.rows] == ["done", "failed"]
+    assert "gan: seed 2 did not finish; its row is of the seeds that did, which may flatter it." in section.notes
+
+
+def test_runs_of_one_seed_that_differ_in_a_setting_stay_apart(tmp_path: Path) -> None:
+    for name, family in (("a0", "A"), ("b0", "B")):
+        bare(tmp_path, name, axes={"model": "unet"}, provenance={"data_fingerprint": "aa", "family": family})
+    bare(tmp_path, "a1", axes={"model": "unet", "seed": 1}, provenance={"data_fingerprint": "aa", "family": "A"})
+    (section,) = build_table(find_runs([tmp_path])).sections
+    assert sorted(len(row.runs) for row in section.rows) == [1, 2]
+    unsaid = tmp_path / "unsaid"
+    for name in ("c", "d"):  # the records do not say what they differ in, so neither can be a seed of the other
+        bare(unsaid, name, axes={"model": "unet"})
+    bare(unsaid, "e", axes={"model": "unet", "seed": 1})
+    assert [len(row.runs) for row in build_table(find_runs([unsaid])).sections[0].rows] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("axes", "provenance", "words"),
+    [
+        ({}, {"measures": "metrics 2, probes 2"}, "version of metrics and probes"),
+        ({"budget": "params 300000"}, {}, "budget"),
+        ({"share": 0.25}, {}, "share of the training data"),
+    ],
+)
+def test_what_was_measured_under_other_conditions_is_not_mixed(tmp_path: Path, axes: dict, provenance: dict, words: str) -> None:
+    bare(tmp_path, "a")
+    bare(tmp_path, "b", axes=axes, provenance={"data_fingerprint": "aa"} | provenance)
+    sections = build_table(find_runs([tmp_path])).sections
+    assert sorted(len(section.rows) for section in sections) == [1, 1]
+    assert all(f"they differ in: {words}." in section.notes[-1] for section in sections)
+    assert len({f"{section.title} {section.about}" for section in sections}) == 2
+
+
+def test_each_seeds_curve_and_sound_stay_reachable(tmp_path: Path) -> None:
+    for seed in range(2):
+        enhancement(tmp_path, "unet", 5.0, seed)
+    (section,) = build_table(find_runs([tmp_path])).sections
+    (row,) = section.rows
+    assert [each.name for each in by_run([row])] == ["unet · seed 0", "unet · seed 1"]
 
 
 # ---- the test against the baseline ---------------------------------------------------------------------------------
@@ -152,7 +235,7 @@ def test_verdicts(run: list, baseline: list, better: str, verdict: str, reason: 
 def test_too_few_items_are_no_evidence(tmp_path: Path) -> None:
     bare(tmp_path, "a", items={PRIMARY: [5.0] * 4}, baseline_items={PRIMARY: [0.0] * 4})
     (section,) = build_table(find_runs([tmp_path])).sections
-    assert section.summary == "No trained run could be tested against the baseline; 1 not tested."
+    assert section.summary == "No trained row could be tested against the baseline; 1 not tested."
     assert "Δ over baseline: not tested: 4 comparable items, at least 5 are needed (a)." in section.notes
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import lazy_loader
 
+VERSION = 1  # of the definitions: tables refuse to mix; a test reminds of it when the list of metrics changes
+
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={

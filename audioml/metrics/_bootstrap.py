@@ -17,7 +17,7 @@ RESAMPLES = 2000
 
 
 @lru_cache(maxsize=4)
-def _weights(n: int, resamples: int, seed: int) -> np.ndarray:
+def weights(n: int, resamples: int, seed: int) -> np.ndarray:
     """How often each of n items is drawn in each resample [R, n]; shared by all values of one evaluation."""
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
     flat = (draws + np.arange(resamples)[:, None] * n).ravel()
@@ -49,7 +49,7 @@ def interval(
         return None
     total = rows.sum(0)
     value = float(combine(total))
-    boots = combine(_weights(n, resamples, seed) @ rows)
+    boots = combine(weights(n, resamples, seed) @ rows)
     boots = np.sort(boots[np.isfinite(boots)])
     if not len(boots) or not math.isfinite(value):
         return None

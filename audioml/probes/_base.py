@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from audioml.kinds import Seq, rate_of
+from audioml.corpus import Clip
+from audioml.kinds import Batch, Seq, rate_of
 from audioml.records import Value, not_measured
 
 if TYPE_CHECKING:
@@ -18,6 +19,29 @@ if TYPE_CHECKING:
     from audioml.system import System
 
 AMPLITUDE = 0.1  # of the probe noise: about the level of speech
+PACE = 8e9  # multiply-accumulates a second that one thread is taken to do: budgets count work, for a clock is never twice alike
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a run knows beside the trained system; every part may be missing.
+
+    `clips` fixed test items; `statistics` what trivial predictors know of the data; `batch` of training; `history` curves of the
+    training {name: [(step, value)]}; `spent` what the training took, as the record's provenance says it.
+    """
+
+    clips: Sequence[Clip] = ()
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    batch: Batch | None = None
+    history: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    spent: Mapping[str, Any] = field(default_factory=dict)
+
+
+def clips_of(data: Trial | None) -> Sequence[Clip]:
+    """The test clips.  Raises UnmeasurableError where there are none."""
+    if data is None or not data.clips:
+        raise UnmeasurableError("there are no test clips")
+    return data.clips
 
 
 class UnmeasurableError(Exception):
@@ -80,11 +104,40 @@ class Ear:
         n = torch.full((x.shape[0],), x.shape[-1], dtype=torch.int64, device=x.device)
         return {port: Seq(part, n) for port, part in self.split(x).items()}
 
+    def wave(self, clip: Clip) -> torch.Tensor:
+        """The clip's inputs [C, T].  Raises UnmeasurableError where they differ in length."""
+        import torch
 
-def ear_of(system: System) -> Ear:
-    """Raises UnmeasurableError for a ceiling, and when an input is no wave, leaves its rate open, or differs in rate."""
+        waves = [torch.from_numpy(clip.ports[port]).float() for port, _ in self.ports]
+        if len({w.shape[-1] for w in waves}) != 1:
+            raise UnmeasurableError("the inputs differ in length")
+        return torch.cat(waves, 0)
+
+
+def no_ceiling(system: System) -> None:
+    """Raises UnmeasurableError for what looks at the target."""
     if getattr(getattr(system.plan, "method", None), "needs", "") == "truth":
         raise UnmeasurableError("it looks at the target, which no system in use can")
+
+
+def asked(system: System, seconds: float) -> tuple[Batch, Seq]:
+    """Noise, or texts and symbols, on the inputs of what puts out sound, and how much of it is wanted: `seconds`."""
+    import torch
+
+    no_ceiling(system)
+    world: Any = system.plan.output.world
+    if world.family != "audio":
+        raise UnmeasurableError("it puts out no sound")
+    inputs = system.example(seconds, 1, torch.Generator().manual_seed(0))
+    return inputs, Seq(None, torch.tensor([round(seconds * world.rate)]))
+
+
+def ear_of(system: System) -> Ear:
+    """Raises UnmeasurableError for a ceiling, where there is no input, and when one is no wave, leaves its rate open, or differs in
+    rate."""
+    no_ceiling(system)
+    if not system.plan.inputs:
+        raise UnmeasurableError("it makes sound of nothing: there is no input to listen to")
     ports, rates = [], set()
     for port, side in system.plan.inputs.items():
         world: Any = side.world
@@ -95,6 +148,19 @@ def ear_of(system: System) -> Ear:
     if len(rates) != 1:
         raise UnmeasurableError(f"the inputs run at different rates: {sorted(rates)} Hz")
     return Ear(tuple(ports), rates.pop())
+
+
+def work_of(system: System, ear: Ear, found: Mapping[str, Value] | None) -> float:
+    """Multiply-accumulates of one second of audio, at least 1: as `found` has it, else counted."""
+    known = (found or {}).get("compute/macs_per_second")
+    if known is None:
+        from audioml.probes._counting import count_macs
+
+        with hushed(system):
+            return max(1.0, float(count_macs(lambda: system(ear.batch(ear.noise(ear.rate))))))
+    if known.value is None:
+        raise UnmeasurableError(f"what a second of audio costs is not known: {known.reason}")
+    return max(1.0, float(known.value))
 
 
 @dataclass(frozen=True)

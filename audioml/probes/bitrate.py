@@ -24,9 +24,11 @@ from audioml.probes._base import UnmeasurableError, nothing
 from audioml.records import Value
 
 if TYPE_CHECKING:
+    from audioml.probes._base import Trial
     from audioml.system import System
 
 AFTER = ()
+SHARE = 0.0
 VALUES = {
     "codes/kbps": ("kbit/s", "low"),
     "codes/entropy_kbps": ("kbit/s", "low"),
@@ -40,7 +42,7 @@ VALUES = {
 }
 
 
-def measure(system: System, data: Any = None, *, found: Any = None, seconds: float = 0.0) -> dict[str, Value]:
+def measure(system: System, data: Trial | None = None, *, found: Any = None, seconds: float = 0.0) -> dict[str, Value]:
     """What the method says of its bottleneck; `data`, `found` and `seconds` are not needed."""
     network, method = system.network, system.plan.method
     rate = rate_of(system.plan.flow.x) if hasattr(network, "ratio") else None

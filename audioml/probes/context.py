@@ -9,8 +9,8 @@ context/receptive_field_ms   from the first to the last input sample that one ou
 Protocol: float64, eval mode, noise.  The gradient of the output at several places with respect to the input is exactly zero
 where nothing is looked at.  Then finite perturbations, small and large: a change of everything beyond the edge must not
 change one bit; where it does (clamps, gates, arg-max: the gradient is blind), bisection by perturbation replaces the
-gradient.  The window grows from 0.5 to 4 s, as the budget allows; what still reaches its end is a lower bound and says
-"at least"; how far such a bound was followed depends on the time given.  Pitfalls: recurrent networks reach back without
+gradient.  The window grows from 0.5 to 4 s, as the budget allows (counted in multiply-accumulates, so that it is the same each
+time); what still reaches its end is a lower bound and says "at least".  Pitfalls: recurrent networks reach back without
 end in principle, so they get a bound; convolution by one FFT over the whole clip leaks rounding errors everywhere and is
 reported as such; a weight that is exactly zero hides its tap.
 """
@@ -18,25 +18,26 @@ reported as such; a weight that is exactly zero hides its tap.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from audioml.probes._base import block_of, ear_of, grain_of, hushed, voice_of
+from audioml.probes._base import PACE, block_of, ear_of, grain_of, hushed, voice_of, work_of
 from audioml.records import Value
 
 if TYPE_CHECKING:
+    from audioml.probes._base import Trial
     from audioml.probes._reach import Reach, Window
     from audioml.system import System
 
-AFTER: tuple[str, ...] = ()
+AFTER = ("compute",)
+SHARE = 0.11
 VALUES = {"context/lookahead_ms": ("ms", "low"), "context/receptive_field_ms": ("ms", "")}
 WINDOWS = (0.5, 1.0, 2.0, 4.0)  # seconds
-SHARE = 0.3  # of the time that is left, for each of the two
+PASSES = 20  # forwards in float32 that one question in one window costs: gradients, perturbations, twice the precision
 
 
 def measure(
-    system: System, data: Any = None, *, found: Mapping[str, Value] | None = None, seconds: float = 5.0
+    system: System, data: Trial | None = None, *, found: Mapping[str, Value] | None = None, seconds: float = 5.0
 ) -> dict[str, Value]:
     """Look-ahead and receptive field.  Raises UnmeasurableError for one answer per clip, or without audio input."""
     ear = ear_of(system)
@@ -45,6 +46,8 @@ def measure(
     import torch
 
     from audioml.probes._reach import Window, future_of, span_of
+
+    longest = seconds / 2 * PACE / (PASSES * work_of(system, ear, found))
 
     with hushed(system):
         exact = copy.deepcopy(system).to("cpu").double().eval()
@@ -57,25 +60,21 @@ def measure(
             x = ear.noise(max(int(length * ear.rate), 8 * block), seed=1).double()
             return Window(run, x, voice.step, block)
 
-        ahead, ahead_window = _grow(future_of, window, SHARE * seconds)
+        ahead, ahead_window = _grow(future_of, window, longest)
         future = None if ahead.open else ahead.samples
-        field, field_window = _grow(lambda w: span_of(w, future), window, SHARE * seconds)
+        field, field_window = _grow(lambda w: span_of(w, future), window, longest)
     return {
         "context/lookahead_ms": _value("context/lookahead_ms", ahead, ahead_window, ear.rate),
         "context/receptive_field_ms": _value("context/receptive_field_ms", field, field_window, ear.rate),
     }
 
 
-def _grow(ask: Callable[[Window], Reach], window: Callable[[float], Window], seconds: float) -> tuple[Reach, float]:
-    """What `ask` finds in the smallest window that holds it, or in the largest that the time allows; that window in seconds."""
-    start = begun = time.monotonic()
+def _grow(ask: Callable[[Window], Reach], window: Callable[[float], Window], longest: float) -> tuple[Reach, float]:
+    """What `ask` finds in the smallest window that holds it, or in the largest, but for the first, within `longest`; in seconds."""
     for length in WINDOWS:
         reach = ask(window(length))
-        now = time.monotonic()
-        # twice the window costs between two (convolution) and four times (attention)
-        if not reach.open or now - start + 3 * (now - begun) > seconds:
+        if not reach.open or 2 * length > longest:
             break
-        begun = now
     return reach, length
 
 

@@ -60,10 +60,7 @@ def trials(definition: Definition) -> Iterable[tuple[Job, Tuned | None]]:
     for block in definition.blocks:
         for cell in block.cells(without="seed") if block.tune else ():
             (job, *more) = jobs_of([(*cell, f"seed={s}") for s in block.axes.get("seed", ())] or [cell], definition.published)
-            try:
-                tune = tuned(cell, block, job.published)
-            except Misfit:
-                tune = None  # said once per run, below
+            tune = tuned(cell, block, job.published)
             yield job, tune
             yield from ((other, None) for other in more if tune is None)
 

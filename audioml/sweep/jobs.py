@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from audioml.build import Request
 from audioml.cli import summary
 from audioml.errors import AudiomlError, Misfit
 from audioml.records import Record
@@ -44,8 +45,8 @@ class Ended:
     record: Record | None = field(default=None, compare=False, repr=False)
 
 
-def run(job: Job) -> Ended:
-    """Run unless it is done; one that was interrupted goes on.
+def run(job: Job, request: Request | None = None) -> Ended:
+    """Run unless it is done; one that was interrupted goes on.  `request`: what the arguments were composed to, if they were.
 
     Raises AudiomlError when it fails or does not fit, KeyboardInterrupt when it is interrupted.
     """
@@ -53,7 +54,7 @@ def run(job: Job) -> Ended:
 
     from audioml.run import execute
 
-    request = compose(job.arguments)
+    request = request or compose(job.arguments)
     sign, outputs = run_signature(request), Path(request.outputs)
     (outputs / "runs").mkdir(parents=True, exist_ok=True)
     begin, cpu = time.time(), time.process_time()

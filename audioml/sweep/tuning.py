@@ -95,9 +95,12 @@ def seed(said: str) -> tuple[str, ...]:
 
 
 def tuned(cell: tuple[str, ...], block: Block, published: str | None) -> Tuned | None:
-    """The trials of a cell; None where nothing is trained.  Raises RequestError, Misfit."""
+    """The trials of a cell; None where nothing is trained, or nothing fits.  Raises RequestError for a factor that cannot be."""
     seeds = tuple(block.axes.get("seed", ("",)))
-    request = compose((*cell, *seed(seeds[0])))
+    try:
+        request = compose((*cell, *seed(seeds[0])))
+    except RequestError:  # each of its runs will say so
+        return None
     if not request.plan.method.trains:
         return None
     outputs = Path(request.outputs)

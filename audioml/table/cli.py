@@ -1,9 +1,10 @@
-"""``scripts/table.py``: records in, ``outputs/table/{table.md,table.csv,table.json,index.html}`` and the terminal out."""
+"""``scripts/table.py``: records in, ``outputs/table/{table.md,table.csv,table.json,index.html}`` and the terminal out.
+
+The page is audioml/dashboard's, as a folder: index.html with assets/, data/ and media/ beside it."""
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,19 +33,21 @@ def write_table(
     command: str = "python scripts/table.py",
     show: bool = True,
 ) -> Table:
-    """Build the table of all runs below `runs` (and published `records`), write the four files, print it when `show`.
+    """Build the table of all runs below `runs` (and published `records`), write the three files and the page, print it when `show`.
 
     Raises RequestError (nothing there, unknown task) or RunError (cannot write).
     """
-    from audioml.table.page import page
+    from audioml.dashboard.static import write_static
+    from audioml.dashboard.votes import FILE
     from audioml.table.text import csv_text, json_text, markdown, print_table
 
-    table = build_table(find_runs(runs, records), task)
-    made = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    found = find_runs(runs, records)
+    table = build_table(found, task)
     write_text(out / "table.md", markdown(table, command))
     write_text(out / "table.csv", csv_text(table))
     write_text(out / "table.json", json_text(table, command))
-    write_text(out / "index.html", page(table, command, made))
+    votes = [*runs, *records][0].resolve().parent / FILE
+    write_static(table, out, unfinished=found.unfinished, votes=votes, command=command)
     if show:
         print_table(table)
         print(f"{out}/: table.md, table.csv, table.json, index.html (open it in a browser to compare and listen)")
@@ -57,5 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=OUT, help=f"where the table goes (default {OUT})")
     parser.add_argument("--task", help="only this task")
     parser.add_argument("--records", type=Path, action="append", metavar="DIR", help="also published records, DIR/*.json")
+    parser.add_argument("--talk", action="store_true", help="the talk's table from measurements instead (--talk --help says more)")
     parser.add_argument("--quiet", action="store_true", help="write the files, print nothing")
     return parser

@@ -31,19 +31,21 @@ class Run:
 
 @dataclass
 class Found:
-    """The runs, and one sentence per thing that is not shown."""
+    """The runs, one sentence per thing that is not shown, and the `unfinished` folders: still running, or killed."""
 
     runs: list[Run] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
 
 
-def find_runs(folders: Iterable[Path], records: Iterable[Path] = ()) -> Found:
+def find_runs(folders: Iterable[Path], records: Iterable[Path] = (), some: bool = True) -> Found:
     """Read every ``record.json`` below `folders` and every ``*.json`` in `records`.
 
     Of several records with one signature and one data fingerprint the newest finished one is kept.
-    Raises RequestError for a missing folder, or when nothing is found.
+    Raises RequestError for a missing folder, or, where there should be `some`, when nothing is found.
     """
-    found, unfinished, seen = Found(), [], []
+    found, seen = Found(), []
+    unfinished = found.unfinished
     folders, records = list(folders), list(records)
     for folder in [*folders, *records]:
         if not folder.is_dir():
@@ -60,7 +62,7 @@ def find_runs(folders: Iterable[Path], records: Iterable[Path] = ()) -> Found:
     found.runs = _newest(seen)
     if len(found.runs) < len(seen):
         found.notes.append(f"{len(seen) - len(found.runs)} older run(s) of the same settings and data are not shown.")
-    if not found.runs:
+    if some and not found.runs:
         where = ", ".join(str(folder) for folder in [*folders, *records])
         because = f"; {len(found.notes)} remark(s), the first: {found.notes[0]}" if found.notes else ""
         raise RequestError(f"there is no record of a run in {where}; first train: python train.py{because}")

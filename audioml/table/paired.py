@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-FEWEST = 5  # below this a bootstrap over items is no evidence
+from audioml import stats
+
 BEATS, EVEN, WORSE, UNTESTED = "beats", "even", "worse", "untested"
 
 
@@ -20,24 +20,28 @@ class Delta:
     reason: str = ""
 
 
-def paired_delta(run: Sequence[float | None], baseline: Sequence[float | None], better: str) -> Delta:
-    """The mean per-item difference with its BCa bootstrap interval; items that either side lacks are left out."""
+def paired_delta(run: stats.Items, baseline: stats.Items, better: str) -> Delta:
+    """The mean per-item difference of one run with its BCa bootstrap interval; items that either side lacks are left out."""
+    return seeds_delta({0: run}, {0: baseline}, better)
+
+
+def seeds_delta(runs: stats.Seeds, baselines: stats.Seeds, better: str) -> Delta:
+    """The same over the items and seeds of a row.
+
+    One seed: a statement about that trained network.  Several: about the row, the interval is over seeds × items.
+    """
     if better not in ("high", "low"):
         return Delta(reason="not tested: the record does not say which direction is better")
-    if not run or not baseline:
+    if not all(map(len, runs.values())) or not all(map(len, baselines.values())):
         return Delta(reason="not tested: no per-item numbers in the record")
-    if len(run) != len(baseline):
-        return Delta(reason=f"not tested: {len(run)} items against the baseline's {len(baseline)}")
-    both = sum(a is not None and b is not None for a, b in zip(run, baseline, strict=True))
-    note = f"{len(run) - both} of {len(run)} items could not be compared" if both < len(run) else ""
-    if both < FEWEST:
-        return Delta(n=both, reason=f"not tested: {both} comparable items, at least {FEWEST} are needed")
-    from audioml.metrics import paired
-
-    resamples = min(2000, max(200, 20_000_000 // len(run)))  # the weights of 100 000 items would not fit in memory
-    got = paired(run, baseline, resamples=resamples)
-    if got.ci is None or got.difference is None:
-        return Delta(n=got.n, reason="not tested: the difference has no interval")
-    worse = paired(baseline, run, resamples=resamples).favours(better)
-    verdict = BEATS if got.favours(better) else WORSE if worse else EVEN
-    return Delta(got.difference, got.ci, got.n, verdict, note)
+    for seed, items in runs.items():
+        if len(items) != len(baselines[seed]):
+            return Delta(reason=f"not tested: {len(items)} items against the baseline's {len(baselines[seed])}")
+    whole = len(next(iter(runs.values())))
+    found = stats.contrast(runs, baselines)
+    if found.ci is None or found.difference is None:
+        return Delta(n=found.items, reason=f"not tested: {found.reason or 'the difference has no interval'}")
+    note = f"{whole - found.items} of {whole} items could not be compared" if found.items < whole else ""
+    low, high = found.ci if better == "high" else (-found.ci[1], -found.ci[0])
+    verdict = BEATS if low > 0 else WORSE if high < 0 else EVEN
+    return Delta(found.difference, found.ci, found.items, verdict, note)

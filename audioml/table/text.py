@@ -12,24 +12,25 @@ from audioml.records import SCHEMA, plain
 from audioml.table.build import Section, Table
 from audioml.table.columns import COLUMNS
 from audioml.table.rows import Row
+from audioml.table.seeds import seed_of
 
-NARROWEST = 240  # columns of text when nobody looks at a terminal: a wrapped table in a log is unreadable
+NARROWEST = 280  # columns of text when nobody looks at a terminal: a wrapped table in a log is unreadable
 
 
 def markdown(table: Table, command: str) -> str:
     """GitHub Markdown: a heading, a table and footnotes per section."""
     lines = ["# Comparison", "", f"Made by `{_code(command)}` from the runs' records; no number is typed in.", ""]
     for section in table.sections:
-        lines += [f"## {_md(section.title)}", "", f"{_md(section.about)}. {_md(section.summary)}", ""]
-        lines.append("| " + " | ".join(_md(column.title) for column in section.columns) + " |")
+        lines += [f"## {escape(section.title)}", "", f"{escape(section.about)}. {escape(section.summary)}", ""]
+        lines.append("| " + " | ".join(escape(column.title) for column in section.columns) + " |")
         lines.append("|" + "---|" * len(section.columns))
-        lines += ["| " + " | ".join(_md(row.cells[c.key].text) for c in section.columns) + " |" for row in section.rows]
+        lines += ["| " + " | ".join(escape(row.cells[c.key].text) for c in section.columns) + " |" for row in section.rows]
         lines.append("")
-        lines += [f"- {_md(note)}" for note in section.notes]
+        lines += [f"- {escape(note)}" for note in section.notes]
         if section.absent:
-            lines.append(f"- In no run: {_md(', '.join(column.title for column in section.absent))}.")
+            lines.append(f"- In no run: {escape(', '.join(column.title for column in section.absent))}.")
         lines.append("")
-    lines += [f"- {_md(note)}" for note in table.notes]
+    lines += [f"- {escape(note)}" for note in table.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -37,17 +38,18 @@ def csv_text(table: Table) -> str:
     """One line per run, all tasks together: numbers unrounded, in the columns' units; empty where not measured."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    facts = ["task", "data", "data_fingerprint", "test_items", "primary_metric", "primary_unit"]
+    facts = ["task", "data", "data_fingerprint", "measures", "budget", "share", "test_items", "primary_metric", "primary_unit"]
     judged = ["primary_low", "primary_high", "delta_low", "delta_high", "delta_items", "verdict", "role", "error", "run"]
     writer.writerow(facts + [column.key for column in COLUMNS] + judged)
     for section in table.sections:
-        about = [section.task, section.data, section.fingerprint, section.items, section.primary, section.unit]
+        about = [section.task, section.data, section.fingerprint, section.measures, section.budget, section.share]
+        about += [section.items, section.primary, section.unit]
         for row in section.rows:
             low, high = row.cells["primary"].ci or (None, None)
             below, above = row.delta.ci or (None, None)
             ends = [low, high, below, above, row.delta.n or None, row.delta.verdict, row.role]
             cells = [row.cells[column.key].value for column in COLUMNS]
-            writer.writerow(about + cells + ends + [row.run.record.error, row.run.name])
+            writer.writerow(about + cells + ends + [row.record.error, row.run.name])
     return out.getvalue()
 
 
@@ -59,14 +61,15 @@ def json_text(table: Table, command: str) -> str:
 
 
 def _json_section(section: Section) -> dict[str, Any]:
-    facts = ("task", "data", "fingerprint", "items", "primary", "unit", "better", "summary", "notes")
+    facts = ("task", "data", "fingerprint", "measures", "budget", "share", "items", "primary", "unit", "better", "summary", "notes")
     columns = [{"key": c.key, "title": c.title, "unit": c.unit, "better": c.better, "help": c.help} for c in COLUMNS]
     rows = [_json_row(row) for row in section.rows]
     return {name: getattr(section, name) for name in facts} | {"columns": columns, "rows": rows}
 
 
 def _json_row(row: Row) -> dict[str, Any]:
-    record, delta = row.run.record, row.delta
+    record, delta = row.record, row.delta
+    seeds = {seed_of(run.record): {"run": run.name, "signature": run.record.signature} for run in row.runs}
     cells = {
         key: {"text": cell.text, "value": cell.value, "ci": cell.ci} | ({"reason": cell.reason} if cell.reason else {})
         for key, cell in row.cells.items()
@@ -74,6 +77,8 @@ def _json_row(row: Row) -> dict[str, Any]:
     return {
         "run": row.run.name,
         "signature": record.signature,
+        "seeds": seeds,
+        "standing": row.standing,
         "role": row.role,
         "status": record.status,
         "error": record.error or None,
@@ -114,7 +119,7 @@ def print_table(table: Table, console: Any = None) -> None:
         console.print(Text(note, style="yellow"))
 
 
-def _md(text: str) -> str:
+def escape(text: str) -> str:
     """Text as Markdown shows it, whatever it holds: no tags, no links, no broken cells."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text)

@@ -18,10 +18,10 @@ def summary(rows: Sequence[Row]) -> str:
     tested = [row for row in done if row.delta.verdict != UNTESTED]
     beating = sum(row.delta.verdict == BEATS for row in tested)
     how = "beat the baseline (paired over test items, 95 % interval excludes zero)"
-    words = [f"{beating} of {len(tested)} trained runs {how}" if tested else "No trained run could be tested against the baseline"]
+    words = [f"{beating} of {len(tested)} trained rows {how}" if tested else "No trained row could be tested against the baseline"]
     if len(tested) < len(done):
         words.append(f"{len(done) - len(tested)} not tested")
-    ended = Counter(row.run.record.status for row in rows if not row.done)
+    ended = Counter(row.record.status for row in rows if not row.done)
     words += [f"{count} {status}" for status, count in sorted(ended.items())]
     return "; ".join(words) + "."
 
@@ -40,7 +40,7 @@ def footnotes(rows: Sequence[Row], primary: str) -> list[str]:
     for reason, (titles, names) in where.items():
         who = "all runs" if set(names) == everyone and len(everyone) > 1 else _few(names)
         notes.append(f"{_few(titles, 12)}: {reason} ({who}).")
-    others = {row.run.record.primary for row in rows if row.run.record.primary} - {primary}
+    others = {row.record.primary for row in rows if row.record.primary} - {primary}
     if others:
         notes.append(f"Some runs are ranked by another metric ({_few(sorted(others))}); here it is {primary}.")
     return notes

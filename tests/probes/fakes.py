@@ -8,10 +8,27 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
+from audioml.corpus import Clip
 from audioml.errors import Misfit
 from audioml.kinds import Frames, Label, Seq, Text, Tokens, Wave
+from audioml.parts import Task
 
 RATE = 1000
+TASKS = {
+    "audio": Task("toy", {"noisy": Wave(1)}, {"out": Wave(1)}, ("esr",), "fidelity/esr", (), "unprocessed", "truth"),
+    "pooled": Task("toys", {"noisy": Wave(1)}, {"out": Label()}, ("accuracy",), "quality/accuracy", (), "majority", "truth"),
+}
+
+
+def clips_for(target, count=8, seconds=2.0, rate=RATE, draw=None):
+    """Clips of noise (or of `draw(generator, samples)`) with what `target` makes of it."""
+    clips = []
+    for k in range(count):
+        generator = torch.Generator().manual_seed(k)
+        samples = int(seconds * rate)
+        x = 0.1 * torch.randn(1, samples, generator=generator) if draw is None else draw(generator, samples)
+        clips.append(Clip(f"clip{k}", {"noisy": x.numpy(), "out": target(x[None])[0].numpy()}))
+    return clips
 
 
 class Fake(nn.Module):
@@ -31,17 +48,28 @@ class Fake(nn.Module):
         self.plan = SimpleNamespace(
             inputs={p: SimpleNamespace(port=p, world=Wave(c, rate), representation=representation) for p, c in ports.items()},
             output=SimpleNamespace(port="out", world=worlds[kind], representation=representation),
-            flow=SimpleNamespace(emit=emit[kind], pool=kind == "pooled"),
+            flow=SimpleNamespace(emit=emit[kind], pool=kind == "pooled", source=next(iter(ports)), prefix=None),
+            hints={},
         )
+        self.plan.reference = next(iter(self.plan.inputs.values())) if kind == "audio" else None
+        self.plan.worlds = lambda: {p: s.world for p, s in self.plan.inputs.items()} | {"out": self.plan.output.world}
+        self.plan.task = TASKS.get(kind)
 
     def emit(self, inputs):
         waves = [inputs[p].x for p in self.plan.inputs]
         y = self.body(torch.cat(waves, 1) if len(waves) > 1 else waves[0])
         return Seq(y, torch.full((len(y),), y.shape[-1]))
 
-    def forward(self, inputs):
+    def forward(self, inputs, ask=None):
         seq = self.emit(inputs)
+        if self.plan.flow.pool:
+            return {"out": Seq(seq.x[..., 0].argmax(1), torch.ones(len(seq.x), dtype=torch.long))}
         return {"out": Seq(seq.x.reshape(len(seq.x), -1, seq.x.shape[-1]), seq.n)}
+
+    def example(self, seconds, batch=1, generator=None):
+        ports = self.plan.inputs
+        x = torch.randn(batch, 1, round(seconds * self.plan.output.world.rate), generator=generator)
+        return {p: Seq(x, torch.full((batch,), x.shape[-1])) for p in ports}
 
     def stream(self, batch=1):
         if self.make_stream is None:

@@ -29,7 +29,7 @@ class Joblib(Launcher):
 
         with tempfile.TemporaryDirectory() as name:
             folder, left = Path(name), dict(enumerate(jobs))
-            rounds = [(list(left), self.jobs)]
+            rounds = [(list(left), self.jobs)] if left else []
             while rounds:
                 numbers, processes = rounds.pop(0)
                 try:
