@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     """``RUN --clips DIR …``; prints how much likelier the clips became, and the new run's folder."""
     parser = argparse.ArgumentParser(prog="enrol.py", description="Adapt a trained recogniser to one speaker's few clips.")
     parser.add_argument("run", type=Path, help="a run's folder: outputs/runs/…")
-    parser.add_argument("--clips", type=Path, required=True, help="folder of clips with a metadata.csv (file_name, transcript), or it")
+    parser.add_argument("--clips", type=Path, required=True, help="a folder of clips with a metadata.csv (file_name, transcript)")
     parser.add_argument("--only", action="append", default=[], metavar="COLUMN=VALUE[,VALUE…]", help="those rows alone; may repeat")
     parser.add_argument("--method", default="map", help="map (each Gaussian by itself) or mllr (one transform of all)")
     parser.add_argument("--strength", type=float, default=10.0, help="frames that what was learnt before counts for (10)")
@@ -105,8 +105,9 @@ def mean_loss(system: Any, items: Sequence[Batch]) -> float:
     import torch
 
     with torch.no_grad():
-        losses = [(sum(float(v) for v in system.plan.method.loss(system, b).values()), len(next(iter(b.values())).n)) for b in items]
-    return sum(loss * count for loss, count in losses) / sum(count for _, count in losses)
+        losses = [sum(float(v) for v in system.plan.method.loss(system, batch).values()) for batch in items]
+    counts = [len(next(iter(batch.values())).n) for batch in items]
+    return sum(loss * count for loss, count in zip(losses, counts, strict=True)) / sum(counts)
 
 
 def write_run(folder: Path, run: Finished, config: dict[str, Any], system: Any, facts: dict[str, Any]) -> Path:

@@ -114,7 +114,7 @@ def trains(system: System, batch: Batch) -> None:
 
 
 def estimates(system: System, batch: Batch) -> None:
-    """Without gradients: after as many steps as a re-estimation takes, parameters have changed, and they and the loss are finite."""
+    """Without gradients: after a re-estimation the parameters are others, and they and the loss are finite."""
     method, before = system.plan.method, [p.clone() for p in system.parameters()]
     (turn,) = method.turns
     for step in range(1, 1 + getattr(method, "every", 1)):

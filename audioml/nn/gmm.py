@@ -53,10 +53,8 @@ class Mixtures(nn.Module):
     def shares(self, powers: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Log densities of the states [B, L, N], and each component's part in its state's [B, slots, L, N]."""
         found = self.densities(powers, ids)
-        peak = found.amax(1, keepdim=True)
-        part = found.sub_(peak).exp_()
-        total = part.sum(1, keepdim=True)
-        return (peak + total.log())[:, 0], part.div_(total)
+        parts = found.log_softmax(1)
+        return found[:, 0] - parts[:, 0], parts.exp_()
 
     def split(self, counts: Tensor, least: float) -> None:
         """Twice the slots: components that saw at least `least` frames (counts [S, M]) become two, the others keep their place."""
@@ -77,7 +75,12 @@ class Mixtures(nn.Module):
 
 def powers_of(x: Tensor) -> Tensor:
     """[B, D, N] -> [B, 1 + 2D, N]: one, x, x²."""
-    return torch.cat([torch.ones_like(x[:, :1]), x, x.square()], 1)
+    dim = x.shape[1]
+    out = x.new_empty(x.shape[0], 1 + 2 * dim, x.shape[2])
+    out[:, 0] = 1
+    out[:, 1 : 1 + dim] = x
+    torch.mul(x, x, out=out[:, 1 + dim :])
+    return out
 
 
 class Sums(nn.Module):

@@ -33,27 +33,23 @@ def forward_backward(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor,
     """Log densities [B, L, N] at each place, valid frames n [B] -> log-likelihood [B] float64, the probability of each place at
     each frame [B, L, N], and the expected stays at each place [B, L].  A clip too short for its chain has none of these (its
     log-likelihood is below NEVER / 2).
-
-    Backward is forward over frames and places in reverse, so that both directions are one loop over twice the batch.
     """
-    b, peak, valid, back = _prepared(scores, n)
+    b, peak, valid = _prepared(scores, n)
     chain = _places_first(chains)
-    mirrored = b.gather(0, back).flip(1)
-    alpha, beta = _forward(torch.cat([b, mirrored], -1), _both_ways(chain)).chunk(2, -1)
-    beta = beta.flip(1).gather(0, back)
+    alpha, beta = _forward(b, chain), _backward(b, chain, n)
     likelihood = _ends(alpha, chain, n)
     possible = likelihood > NEVER / 2
-    later = beta - torch.where(possible, likelihood, 0.0)
+    beta -= torch.where(possible, likelihood, 0.0)
     unseen = ~(valid & possible)
-    occupied = (alpha + later).sub_(b).exp_().masked_fill_(unseen, 0.0)
-    stays = (alpha[:-1] + chain.loop).add_(later[1:]).exp_().masked_fill_(unseen[1:], 0.0)
+    stays = (alpha[:-1] + chain.loop).add_(beta[1:]).exp_().masked_fill_(unseen[1:], 0.0)
+    occupied = beta.add_(alpha).sub_(b).exp_().masked_fill_(unseen, 0.0)
     total = likelihood.double() + torch.where(possible, (peak * valid).double().sum((0, 1)), 0.0)
     return total, occupied.permute(2, 1, 0), stays.sum(0).T
 
 
 def log_likelihood(scores: Tensor, chains: Chains, n: Tensor) -> Tensor:
     """The forward pass alone: [B] float64."""
-    b, peak, valid, _ = _prepared(scores, n)
+    b, peak, valid = _prepared(scores, n)
     chain = _places_first(chains)
     found = _ends(_forward(b, chain), chain, n)
     return found.double() + torch.where(found > NEVER / 2, (peak * valid).double().sum((0, 1)), 0.0)
@@ -62,7 +58,7 @@ def log_likelihood(scores: Tensor, chains: Chains, n: Tensor) -> Tensor:
 def viterbi(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor, Tensor]:
     """As above -> log-probability of the best path [B] float64, and its place at each frame [B, N] (-1 past the end, and where
     there is no path)."""
-    b, peak, valid, _ = _prepared(scores, n)
+    b, peak, valid = _prepared(scores, n)
     chain = _places_first(chains)
     frames, length, items = b.shape
     hop = chain.hop
@@ -98,14 +94,12 @@ def evenly(chains: Chains, n: Tensor, frames: int) -> Tensor:
 
 
 # ---- the recursion, clips last: neighbouring places are then neighbouring rows, and each step runs over whole memory ----
-def _prepared(scores: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Scores less their peak [N, L, B], the peaks and which frames are valid [N, 1, B], and for each frame the one as far from its
-    clip's end, as an index [N, L, B]."""
+def _prepared(scores: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores less their peak [N, L, B]; the peaks, and which frames are valid [N, 1, B]."""
     b = scores.permute(2, 1, 0)
     peak = b.amax(1, keepdim=True)
     t = torch.arange(len(b), device=b.device)[:, None]
-    back = (n - 1 - t).clamp(min=0)[:, None].expand(-1, b.shape[1], -1)
-    return torch.sub(b, peak, out=b.new_empty(0)), peak, (t < n)[:, None], back
+    return torch.sub(b, peak, out=b.new_empty(0)), peak, (t < n)[:, None]
 
 
 def _places_first(chains: Chains) -> Chains:
@@ -113,19 +107,6 @@ def _places_first(chains: Chains) -> Chains:
     jump = None if chains.jump is None else chains.jump.T.contiguous()
     loop, move, enter, leave = (x.T.contiguous() for x in (chains.loop, chains.move, chains.enter, chains.leave))
     return Chains(chains.ids, loop, move, jump, enter, leave, chains.hop)
-
-
-def _both_ways(chain: Chains) -> Chains:
-    """The chains, and beside them the same backwards [L, 2B]."""
-
-    def beside(x: Tensor, shift: int) -> Tensor:
-        """`x` and the same from the other side: into which place a place goes."""
-        pad = torch.full_like(x[:shift], NEVER)
-        return torch.cat([x, torch.cat([pad, x.flip(0)[: len(x) - shift]])], 1)
-
-    jump = None if chain.jump is None else beside(chain.jump, chain.hop)
-    enter = torch.cat([chain.enter, chain.leave.flip(0)], 1)
-    return Chains(chain.ids, beside(chain.loop, 0), beside(chain.move, 1), jump, enter, enter, chain.hop)
 
 
 def _forward(b: Tensor, chain: Chains) -> Tensor:
@@ -144,6 +125,33 @@ def _forward(b: Tensor, chain: Chains) -> Tensor:
             torch.logaddexp(here, torch.add(before[:length], chain.jump, out=move), out=here)
         here += b[t]
     return out[:, hop:]
+
+
+def _backward(b: Tensor, chain: Chains, n: Tensor) -> Tensor:
+    """[N, L, B] -> log-probability of a clip's frames from one on, given that it is at a place in that one [N, L, B]."""
+    frames, length, items = b.shape
+    hop = chain.hop
+    out = b.new_full((frames, length + hop, items), NEVER)
+    onward, over = _seen_from(chain.move, 1), None if chain.jump is None else _seen_from(chain.jump, hop)
+    stay, move, ends = torch.empty_like(b[0]), torch.empty_like(b[0]), set((n - 1).tolist())
+    for t in range(frames - 1, -1, -1):
+        here = out[t, :length]
+        if t + 1 < frames:
+            after = out[t + 1]
+            torch.add(after[:length], chain.loop, out=stay)
+            torch.add(after[1 : length + 1], onward, out=move)
+            torch.logaddexp(stay, move, out=here)
+            if over is not None:
+                torch.logaddexp(here, torch.add(after[hop:], over, out=move), out=here)
+        if t in ends:
+            here.copy_(torch.where(n - 1 == t, chain.leave, here))
+        here += b[t]
+    return out[:, :length]
+
+
+def _seen_from(into: Tensor, back: int) -> Tensor:
+    """[L, B] what coming into a place costs -> what going from the place `back` before it costs."""
+    return torch.cat([into[back:], torch.full_like(into[: min(back, len(into))], NEVER)])
 
 
 def _ends(alpha: Tensor, chain: Chains, n: Tensor) -> Tensor:

@@ -62,6 +62,7 @@ def search(scores: Tensor, loop: Loop, n: Tensor, beam: float) -> Found:
     after = torch.zeros(frames, items, words, dtype=torch.uint8, device=b.device)  # which of a word's exits is better
     ending = torch.full((items,), last, device=b.device)
     score = torch.full((items,), NEVER, dtype=b.dtype, device=b.device)
+    entry = b.new_full((items, last), NEVER)
     for t in range(frames):
         if t:
             b = scores[t][:, flat].view(items, words, length)

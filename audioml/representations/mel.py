@@ -80,7 +80,12 @@ class Mel(Framed):
 
     def _log_mel(self, frames: Any, world: Wave | Stems) -> Any:
         power = torch.fft.rfft(frames).abs().square() * (2 / self.window)
-        return torch.log(torch.matmul(power, self._bank(power, world)) + self.floor).transpose(-1, -2)
+        energy = torch.matmul(power, self._bank(power, world))
+        return torch.log(energy + self._floor(energy)).transpose(-1, -2)
+
+    def _floor(self, energy: Any) -> Any:
+        """What is added to the energies [B, C, N, bins] before the logarithm."""
+        return self.floor
 
     def _bank(self, like: Any, world: Wave | Stems) -> Any:
         """Triangular filters [F, bins] on the device and in the type of `like`."""

@@ -16,9 +16,11 @@ class Mfcc(LogMel):
     """Grid [B, C, cepstra·(1 + deltas), N]: orthonormal DCT-II of natural-log mel energies, liftered, over `scale`.
 
     `lifter` L weighs cepstrum k by 1 + L/2·sin(π·k/L), HTK's convention (Young et al., The HTK Book, §5.4), k from 0; 0 leaves it
-    out.  `emphasis` (0: none) first takes so much of the sample before off each sample, which lifts high frequencies; then it cannot
-    be rendered.  `deltas` (0, 1, 2) appends slopes over the last `width` frames, a regression that looks back only, hence is
-    width // 2 frames late.  Rendered from the cepstra alone: what the truncated transform lost is lost, the rest is as for logmel.
+    out.  `deltas` (0, 1, 2) appends slopes over the last `width` frames, a regression that looks back only, hence is width // 2
+    frames late.  `emphasis` (0: none) first takes so much of the sample before off each sample, which lifts high frequencies.
+    `range` lays a floor under all energies, so many dB below the clip's loudest band, so that recordings with different noises
+    are alike in their pauses.  Rendered from the cepstra alone (without these two): what the truncated transform lost is lost, the
+    rest is as for logmel.
     """
 
     shows = ({"normalize": "none"},)
@@ -41,7 +43,10 @@ class Mfcc(LogMel):
         iterations: int,
         momentum: float,
         emphasis: float,
+        range: float | None,
     ) -> None:
+        if range is not None and not 0 < range <= 200:
+            raise RequestError(f"representation.range={range} should be null, or more than 0 and at most 200 dB")
         if not 0 <= emphasis < 1:
             raise RequestError(f"representation.emphasis={emphasis} should be zero (none) or more, and below 1")
         if not 1 <= cepstra <= bins:
@@ -56,7 +61,8 @@ class Mfcc(LogMel):
             offset=0.0, scale=scale, iterations=iterations, momentum=momentum,
         )  # fmt: skip
         self.cepstra, self.lifter, self.deltas, self.width, self.emphasis = cepstra, lifter, deltas, width, emphasis
-        self.renders = self.renders and not emphasis  # type: ignore[misc]
+        self.range = range
+        self.renders = self.renders and not emphasis and not range  # type: ignore[misc]
 
     @property
     def features(self) -> int:
@@ -69,6 +75,8 @@ class Mfcc(LogMel):
 
     def encode_step(self, x: Any, state: Any, world: Wave) -> tuple[Any, Any, Any]:
         """As Mel; the state also holds the sample before."""
+        if self.range:
+            raise Misfit(f"representation '{self.name}' with a range looks at the whole clip; range=null streams")
         before, inner = state or (None, None)
         y, side, inner = super().encode_step(self._emphasised(x, before) if self.emphasis else x, inner, world)
         return y, side, (x[..., -1:], inner)
@@ -77,6 +85,11 @@ class Mfcc(LogMel):
         """x [..., T] less `emphasis` times the sample before, the first one's being `before` [..., 1] (None: silence)."""
         first = torch.zeros_like(x[..., :1]) if before is None else before
         return x - self.emphasis * torch.cat([first, x[..., :-1]], -1)
+
+    def _floor(self, energy: Any) -> Any:
+        if not self.range:
+            return self.floor
+        return self.floor + energy.amax((-2, -1), keepdim=True) * 10 ** (-self.range / 10)
 
     def decode(self, seq: Seq, side: Any, world: Wave | Stems) -> Seq:
         """[B, S·C, features, N] -> the wave, from the cepstra; raises Misfit where normalisation took off what rendering needs."""

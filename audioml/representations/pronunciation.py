@@ -28,15 +28,16 @@ oh OW|yes Y EH S|no N OW|up AH P|down D AW N|left L EH F T|right R AY T|on AA N|
 """
 NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SPELLINGS = {
-    "tion": "SH AH N", "sion": "ZH AH N", "ough": "AO", "augh": "AO", "eigh": "EY", "igh": "AY", "tch": "CH", "dge": "JH", "sch": "S K",
-    "air": "EH R", "ear": "IH R", "eer": "IH R", "our": "AO R", "oor": "AO R", "oar": "AO R", "ure": "Y UH R", "ire": "AY R", "are": "EH R",
-    "ore": "AO R", "sh": "SH", "ch": "CH", "th": "TH", "ph": "F", "wh": "W", "ck": "K", "ng": "NG", "qu": "K W", "kn": "N", "wr": "R",
-    "gh": "G", "ee": "IY", "ea": "IY", "oo": "UW", "ou": "AW", "ow": "OW", "oa": "OW", "oi": "OY", "oy": "OY", "ai": "EY", "ay": "EY",
-    "au": "AO", "aw": "AO", "ew": "UW", "ue": "UW", "ui": "UW", "ie": "IY", "ei": "EY", "ey": "IY", "ar": "AA R", "er": "ER", "ir": "ER",
-    "ur": "ER", "or": "AO R", "bb": "B", "cc": "K", "dd": "D", "ff": "F", "gg": "G", "ll": "L", "mm": "M", "nn": "N", "pp": "P", "rr": "R",
-    "ss": "S", "tt": "T", "zz": "Z", "ce": "S EH", "ci": "S IH", "cy": "S IY", "ge": "JH EH", "a": "AE", "b": "B", "c": "K", "d": "D",
-    "e": "EH", "f": "F", "g": "G", "h": "HH", "i": "IH", "j": "JH", "k": "K", "l": "L", "m": "M", "n": "N", "o": "AA", "p": "P", "q": "K",
-    "r": "R", "s": "S", "t": "T", "u": "AH", "v": "V", "w": "W", "x": "K S", "y": "IY", "z": "Z",
+    "tion": "SH AH N", "sion": "ZH AH N", "ough": "AO", "augh": "AO", "eigh": "EY", "igh": "AY", "tch": "CH", "dge": "JH",
+    "sch": "S K", "air": "EH R", "ear": "IH R", "eer": "IH R", "our": "AO R", "oor": "AO R", "oar": "AO R", "ure": "Y UH R",
+    "ire": "AY R", "are": "EH R", "ore": "AO R", "sh": "SH", "ch": "CH", "th": "TH", "ph": "F", "wh": "W", "ck": "K", "ng": "NG",
+    "qu": "K W", "kn": "N", "wr": "R", "gh": "G", "ee": "IY", "ea": "IY", "oo": "UW", "ou": "AW", "ow": "OW", "oa": "OW",
+    "oi": "OY", "oy": "OY", "ai": "EY", "ay": "EY", "au": "AO", "aw": "AO", "ew": "UW", "ue": "UW", "ui": "UW", "ie": "IY",
+    "ei": "EY", "ey": "IY", "ar": "AA R", "er": "ER", "ir": "ER", "ur": "ER", "or": "AO R", "bb": "B", "cc": "K", "dd": "D",
+    "ff": "F", "gg": "G", "ll": "L", "mm": "M", "nn": "N", "pp": "P", "rr": "R", "ss": "S", "tt": "T", "zz": "Z", "ce": "S EH",
+    "ci": "S IH", "cy": "S IY", "ge": "JH EH", "a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH", "f": "F", "g": "G", "h": "HH",
+    "i": "IH", "j": "JH", "k": "K", "l": "L", "m": "M", "n": "N", "o": "AA", "p": "P", "q": "K", "r": "R", "s": "S", "t": "T",
+    "u": "AH", "v": "V", "w": "W", "x": "K S", "y": "IY", "z": "Z",
 }  # fmt: skip
 LONG = {"a": "EY", "e": "IY", "i": "AY", "o": "OW", "u": "UW"}
 _PIECE = re.compile("|".join(sorted(SPELLINGS, key=lambda s: -len(s))))

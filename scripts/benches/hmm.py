@@ -18,6 +18,7 @@ import torch
 
 from audioml import shelf
 from audioml.kinds import Seq, Wave
+from audioml.methods.em import FEWEST, SIMILAR
 from audioml.nn import gmm, hmm
 from benches._timing import Row
 
@@ -100,7 +101,11 @@ def batches(clips: list[tuple[int, np.ndarray]], mixtures: gmm.Mixtures) -> list
     """Clips of similar length together: frames [B, 39, N], counts, chains that stay with probability 0.8 and end anywhere."""
     order = sorted(range(len(clips)), key=lambda i: len(clips[i][1]))
     out = []
-    for rows in np.array_split(np.asarray(order), 10):
+    lengths, cuts = [len(clips[i][1]) for i in order], [0]
+    for k, length in enumerate(lengths):
+        if k - cuts[-1] >= FEWEST and length > SIMILAR * lengths[cuts[-1]]:
+            cuts.append(k)
+    for rows in np.split(np.asarray(order), cuts[1:]):
         n = torch.tensor([len(clips[i][1]) for i in rows])
         x = torch.zeros(len(rows), 39, int(n.max()))
         for to, i in zip(x, rows, strict=True):
