@@ -98,7 +98,7 @@ class Em(Method):
                 powers, n, chains = self._heard(system, part)
                 scores, share = system.network.mixtures.shares(powers, chains.ids)  # type: ignore[union-attr]
                 likelihood, occupied, stays = align(scores, chains, n)
-                extra.sums.add(powers, chains.ids, share.mul_(occupied[:, None]), stays)
+                extra.sums.add(powers, chains.ids, share.mul_(occupied[:, :, None]), stays)
                 found.append((likelihood, n))
             self._count(system, batch)
             return {"nll": _per_frame(found)}

@@ -35,26 +35,26 @@ class Mixtures(nn.Module):
 
     def densities(self, powers: Tensor, ids: Tensor) -> Tensor:
         """`powers_of` frames [B, 1 + 2D, N], states ids [L] (the same for all) or [B, L] -> log of weight times density
-        [B, slots, L, N]."""
+        [B, L, slots, N]."""
         slots = int(self.used)
         precision = 1 / self.variance[:, :slots]
         mean = self.mean[:, :slots]
         constant = self.weight[:, :slots] - 0.5 * (
             self.dim * math.log(2 * math.pi) + self.variance[:, :slots].log().sum(-1) + (mean.square() * precision).sum(-1)
         )
-        rows = torch.cat([constant[..., None], mean * precision, -0.5 * precision], -1).transpose(0, 1)  # [slots, S, 1 + 2D]
-        found = rows[:, ids].movedim(0, -3).flatten(-3, -2) @ powers
-        return found.unflatten(1, (slots, ids.shape[-1]))
+        rows = torch.cat([constant[..., None], mean * precision, -0.5 * precision], -1)  # [S, slots, 1 + 2D]
+        found = rows[ids].flatten(-3, -2) @ powers
+        return found.unflatten(1, (ids.shape[-1], slots))
 
     def scores(self, powers: Tensor, ids: Tensor) -> Tensor:
         """Log densities of the states [B, L, N]."""
-        return self.densities(powers, ids).logsumexp(1)
+        return self.densities(powers, ids).logsumexp(2)
 
     def shares(self, powers: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Log densities of the states [B, L, N], and each component's part in its state's [B, slots, L, N]."""
+        """Log densities of the states [B, L, N], and each component's part in its state's [B, L, slots, N]."""
         found = self.densities(powers, ids)
-        parts = found.log_softmax(1)
-        return found[:, 0] - parts[:, 0], parts.exp_()
+        parts = found.log_softmax(2)
+        return found[:, :, 0] - parts[:, :, 0], parts.exp_()
 
     def split(self, counts: Tensor, least: float) -> None:
         """Twice the slots: components that saw at least `least` frames (counts [S, M]) become two, the others keep their place."""
@@ -97,11 +97,11 @@ class Sums(nn.Module):
         self.register_buffer("loops", torch.zeros(states, dtype=torch.float64))
 
     def add(self, powers: Tensor, ids: Tensor, share: Tensor, loops: Tensor) -> None:
-        """`powers_of` frames; ids [B, L]; share [B, slots, L, N], each component's part in each frame; loops [B, L]."""
-        slots = share.shape[1]
-        sums = share.flatten(1, 2) @ powers.transpose(1, 2)  # [B, slots·L, 1 + 2D]
-        rows = sums.unflatten(1, (slots, -1)).transpose(1, 2).flatten(0, 1)
-        self.table[:, :slots].index_add_(0, ids.flatten(), rows.double())
+        """`powers_of` frames; ids [B, L]; share [B, L, slots, N], each component's part in each frame; loops [B, L]."""
+        slots = share.shape[2]
+        sums = share.flatten(1, 2) @ powers.transpose(1, 2)  # [B, L·slots, 1 + 2D]
+        batch = sums.new_zeros(len(self.table), slots * sums.shape[2])
+        self.table[:, :slots] += batch.index_add_(0, ids.flatten(), sums.view(ids.numel(), -1)).view(len(batch), slots, -1)
         self.loops.index_add_(0, ids.flatten(), loops.double().flatten())
 
     def clear(self) -> None:

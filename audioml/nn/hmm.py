@@ -33,10 +33,13 @@ def forward_backward(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor,
     """Log densities [B, L, N] at each place, valid frames n [B] -> log-likelihood [B] float64, the probability of each place at
     each frame [B, L, N], and the expected stays at each place [B, L].  A clip too short for its chain has none of these (its
     log-likelihood is below NEVER / 2).
+
+    Backward is forward over frames and places in reverse, so that both directions are one loop over twice the batch.
     """
     b, peak, valid = _prepared(scores, n)
     chain = _places_first(chains)
-    alpha, beta = _forward(b, chain), _backward(b, chain, n)
+    alpha, beta = _forward(torch.cat([b, b.flip(0, 1)], -1), _both_ways(chain), n).chunk(2, -1)
+    beta = beta.flip(0, 1)
     likelihood = _ends(alpha, chain, n)
     possible = likelihood > NEVER / 2
     beta -= torch.where(possible, likelihood, 0.0)
@@ -109,49 +112,45 @@ def _places_first(chains: Chains) -> Chains:
     return Chains(chains.ids, loop, move, jump, enter, leave, chains.hop)
 
 
-def _forward(b: Tensor, chain: Chains) -> Tensor:
-    """[N, L, B] -> log-probability of all paths that are at a place at a frame [N, L, B]."""
+def _both_ways(chain: Chains) -> Chains:
+    """The chains, and beside them the same backwards [L, 2B]."""
+
+    def beside(x: Tensor, shift: int) -> Tensor:
+        """`x` and the same from the other side: into which place a place goes."""
+        pad = torch.full_like(x[:shift], NEVER)
+        return torch.cat([x, torch.cat([pad, x.flip(0)[: max(0, len(x) - shift)]])], 1)
+
+    jump = None if chain.jump is None else beside(chain.jump, chain.hop)
+    enter = torch.cat([chain.enter, chain.leave.flip(0)], 1)
+    return Chains(chain.ids, beside(chain.loop, 0), beside(chain.move, 1), jump, enter, enter, chain.hop)
+
+
+def _forward(b: Tensor, chain: Chains, n: Tensor | None = None) -> Tensor:
+    """[N, L, B] -> log-probability of all paths that are at a place at a frame [N, L, B].
+
+    With `n`, the second half of the clips runs backwards: each begins where its last frame, n from the end, is met.
+    """
     frames, length, items = b.shape
     hop = chain.hop
     out = b.new_full((frames, hop + length, items), NEVER)
-    torch.add(chain.enter, b[0], out=out[0, hop:])
+    begins = torch.zeros(items, dtype=torch.long, device=b.device)
+    if n is not None:
+        begins[len(n) :] = frames - n
+    starts = set(begins.tolist())
     stay, move = torch.empty_like(b[0]), torch.empty_like(b[0])
-    for t in range(1, frames):
-        before, here = out[t - 1], out[t, hop:]
-        torch.add(before[hop:], chain.loop, out=stay)
-        torch.add(before[hop - 1 : -1], chain.move, out=move)
-        torch.logaddexp(stay, move, out=here)
-        if chain.jump is not None:
-            torch.logaddexp(here, torch.add(before[:length], chain.jump, out=move), out=here)
+    for t in range(frames):
+        here = out[t, hop:]
+        if t:
+            before = out[t - 1]
+            torch.add(before[hop:], chain.loop, out=stay)
+            torch.add(before[hop - 1 : -1], chain.move, out=move)
+            torch.logaddexp(stay, move, out=here)
+            if chain.jump is not None:
+                torch.logaddexp(here, torch.add(before[:length], chain.jump, out=move), out=here)
+        if t in starts:
+            here.copy_(torch.where(begins == t, chain.enter, here))
         here += b[t]
     return out[:, hop:]
-
-
-def _backward(b: Tensor, chain: Chains, n: Tensor) -> Tensor:
-    """[N, L, B] -> log-probability of a clip's frames from one on, given that it is at a place in that one [N, L, B]."""
-    frames, length, items = b.shape
-    hop = chain.hop
-    out = b.new_full((frames, length + hop, items), NEVER)
-    onward, over = _seen_from(chain.move, 1), None if chain.jump is None else _seen_from(chain.jump, hop)
-    stay, move, ends = torch.empty_like(b[0]), torch.empty_like(b[0]), set((n - 1).tolist())
-    for t in range(frames - 1, -1, -1):
-        here = out[t, :length]
-        if t + 1 < frames:
-            after = out[t + 1]
-            torch.add(after[:length], chain.loop, out=stay)
-            torch.add(after[1 : length + 1], onward, out=move)
-            torch.logaddexp(stay, move, out=here)
-            if over is not None:
-                torch.logaddexp(here, torch.add(after[hop:], over, out=move), out=here)
-        if t in ends:
-            here.copy_(torch.where(n - 1 == t, chain.leave, here))
-        here += b[t]
-    return out[:, :length]
-
-
-def _seen_from(into: Tensor, back: int) -> Tensor:
-    """[L, B] what coming into a place costs -> what going from the place `back` before it costs."""
-    return torch.cat([into[back:], torch.full_like(into[: min(back, len(into))], NEVER)])
 
 
 def _ends(alpha: Tensor, chain: Chains, n: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ def iteration(parts: list[Any], mixtures: gmm.Mixtures) -> float:
         powers = gmm.powers_of(x)
         scores, share = mixtures.shares(powers, chains.ids)
         likelihood, occupied, stays = hmm.forward_backward(scores, chains, n)
-        sums.add(powers, chains.ids, share.mul_(occupied[:, None]), stays)
+        sums.add(powers, chains.ids, share.mul_(occupied[:, :, None]), stays)
         total += float(likelihood.sum())
     gmm.reestimate(mixtures, sums, torch.zeros(39), 0.0)
     return total

@@ -30,7 +30,7 @@ def test_densities_equal_torch_s() -> None:
         normal = torch.distributions.Independent(torch.distributions.Normal(mixtures.mean[s], mixtures.variance[s].sqrt()), 1)
         each = normal.log_prob(x[item].T[:, None]) + mixtures.weight[s]
         assert torch.allclose(scores[item, state], each.logsumexp(-1))
-        assert torch.allclose(share[item, :, state], each.softmax(-1).T)
+        assert torch.allclose(share[item, state], each.softmax(-1).T)
     assert torch.allclose(mixtures.scores(gmm.powers_of(x), ids), scores)
 
 

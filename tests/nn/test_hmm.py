@@ -162,7 +162,7 @@ def test_likelihood_path_and_one_iteration_equal_hmmlearn() -> None:
     assert np.allclose(posterior, model.predict_proba(whole, lengths), atol=1e-10)
 
     sums, before = gmm.Sums(5, 2, 4), mixtures.mean.clone()
-    sums.add(powers, chain.ids, share * occupied[:, None], stays)
+    sums.add(powers, chain.ids, share * occupied[:, :, None], stays)
     model.fit(whole, lengths)
     gmm.reestimate(mixtures, sums, torch.zeros(4), 0.0)
     assert np.allclose(mixtures.mean, model.means_, rtol=1e-8)
