@@ -86,6 +86,7 @@ def read_clips(run: Finished, config: dict[str, Any], where: Path, only: Sequenc
 
 
 def _filter(item: str) -> tuple[str, list[str]]:
+    """COLUMN=VALUE[,VALUE…] -> column and values."""
     column, _, values = item.partition("=")
     if not column or not values:
         raise RequestError(f"--only {item} should be COLUMN=VALUE or COLUMN=VALUE,VALUE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_the_likelihood_never_falls() -> None:
     """Baum-Welch on one set of data, without splitting and without a floor."""
     net = system(method={"align": "all", "least": 0.0, "floor": 0.0, "rounds": 100}, model={"mixtures": 1}).double()
     losses = learnt(net, 9, [batch_of(texts(30, 1), 1)])[1:]
-    assert all(b <= a + 1e-9 for a, b in zip(losses, losses[1:], strict=False))
+    assert all(b <= a + 1e-9 for a, b in pairwise(losses))
     assert losses[-1] < losses[0] - 0.5
 
 
@@ -233,7 +234,7 @@ def test_a_run_from_training_to_enrolment(tmp_path: Path, capsys: pytest.Capture
         rows = list(csv.DictReader(file))
     assert set(text.split()) <= set(TONES)
     assert float(rows[0]["start"]) == 0.0
-    assert all(float(a["end"]) == float(b["start"]) for a, b in zip(rows, rows[1:], strict=False))
+    assert all(float(a["end"]) == float(b["start"]) for a, b in pairwise(rows))
 
     speaker = made(tmp_path / "speaker", {"c": 1.25}, 24)
     for how in ("map", "mllr"):
