@@ -79,7 +79,7 @@ def powers_of(x: Tensor) -> Tensor:
     out = x.new_empty(x.shape[0], 1 + 2 * dim, x.shape[2])
     out[:, 0] = 1
     out[:, 1 : 1 + dim] = x
-    torch.mul(x, x, out=out[:, 1 + dim :])
+    out[:, 1 + dim :] = x.square()
     return out
 
 
