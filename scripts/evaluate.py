@@ -105,8 +105,8 @@ def main(arguments: list[str]) -> None:
         write_text(folder / f"{args.split}{'_set' if other else ''}.json", json.dumps(found, indent=1) + "\n")
         value, floor = (found[group].get(found["primary"], {"value": None}) for group in ("values", "baselines"))
         low, high = value.get("ci") or (float("nan"), float("nan"))
-        shown, other = (f"{v['value']:.4f}" if isinstance(v["value"], float) else "–" for v in (value, floor))
-        judged_as = f"{found['primary']} {shown} [{low:.4f}, {high:.4f}]  baseline {other}  n={found['items']}"
+        shown, usual = (f"{v['value']:.4f}" if isinstance(v["value"], float) else "–" for v in (value, floor))
+        judged_as = f"{found['primary']} {shown} [{low:.4f}, {high:.4f}]  baseline {usual}  n={found['items']}"
         print(f"{folder.name}  {args.split}  {judged_as}")
 
 

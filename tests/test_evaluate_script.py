@@ -39,7 +39,7 @@ def test_a_run_on_its_validation_split(tmp_path: Path, capsys: pytest.CaptureFix
     assert value["n"] == floor["n"] == 3
     assert value == only[said["primary"]]
     assert "quality/pitch_class_overlap" in said["values"]
-    script.main([str(folder), "--likelihood", "--set", "data.transpose=0", "--set", "method.temperature=0.5"])
+    script.main([str(folder), str(folder), "--likelihood", "--set", "data.transpose=0", "--set", "method.temperature=0.5"])
     other = json.loads((folder / "valid_set.json").read_text())
     assert other["set"] == {"data": {"transpose": 0}, "method": {"temperature": 0.5}}
     assert other["values"]["likelihood/nats_per_symbol"] == value
