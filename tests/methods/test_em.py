@@ -194,6 +194,7 @@ def made(folder: Path, speakers: dict[str, float], count: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_from_training_to_enrolment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Through Lightning: the same end after a break as without one; an alignment beside the text; a speaker enrolled."""
     data = made(tmp_path / "set", {"a": 1.0, "b": 1.04}, 40)
