@@ -37,6 +37,18 @@ class Embed(nn.Module):
         return self.norm(self.map(nn.functional.pad(x, (0, 0, 0, self.pad)) if self.pad else x))
 
 
+class AsItIs(nn.Module):
+    """For a network that sees the stream itself: [B, D, N] unchanged, a Grid flattened where it takes Frames."""
+
+    def __init__(self, space: Space, layout: Frames | Grid) -> None:
+        super().__init__()
+        self.flatten = isinstance(space, Grid) and isinstance(layout, Frames)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """No number changes."""
+        return x.flatten(1, 2) if self.flatten else x
+
+
 class EmbedSymbols(nn.Module):
     """Symbols [B, L] or [B, K, N] -> [B, width, N]; the vectors of several books add up."""
 

@@ -44,9 +44,9 @@ class Draft:
         families = [w.family for w in (*self.task.outputs.values(), *self.task.inputs.values())]
         return "audio" if "audio" in families else families[0]
 
-    def representations(self, name: str) -> dict[str, Representation]:
-        """Port -> representation: `name` for the main family's, ports.NAME wins; the rest as the task's file says, else the first
-        that carries the kind."""
+    def representations(self, name: str, method: str) -> dict[str, Representation]:
+        """Port -> representation: `name` for the main family's, ports.NAME wins; the rest as the method's file says for the family,
+        or the task's for the port, else the first that carries the kind."""
 
         def get(which: str) -> Representation:
             user = self.user.get("representation", {}) if which == name else {}
@@ -54,6 +54,7 @@ class Draft:
 
         out, used, family = {}, False, self.family()
         usual = shelf.load("task", self.task.name).get("ports", {}) if self.task.name in shelf.names("task") else {}
+        wanted = self._once(("ports", method), lambda: shelf.load("method", method).get("ports", {}))
         asked = {**self.task.inputs, **self.task.outputs}
         speaks = next(iter(self.task.outputs.values())).family
         for port, world in asked.items():
@@ -64,7 +65,7 @@ class Draft:
                 apart = main.listens and port in self.task.inputs and family == speaks
                 out[port] = get(main.listens) if apart else main  # type: ignore[arg-type]
             else:
-                out[port] = get(usual.get(port) or default_representation(type(world)))
+                out[port] = get(wanted.get(world.family) or usual.get(port) or default_representation(type(world)))
         if not used and not any(p in self.ports for p in asked):
             raise Misfit(f"task '{self.task.name}' has nothing for representation '{name}'")
         return out
@@ -97,7 +98,7 @@ class Draft:
         return plan(
             self.task,
             self.worlds,
-            self.representations(pick["representation"]),
+            self.representations(pick["representation"], pick["method"]),
             self.model(pick["model"])[0],
             self.method(pick["method"]),
         )

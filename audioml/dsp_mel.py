@@ -30,16 +30,17 @@ def dct(bins: int, kept: int, device: torch.device, dtype: torch.dtype) -> Tenso
 
 
 def normalise(x: Tensor, n: Tensor, how: str) -> Tensor:
-    """x [B, C, F, N], valid frames n [B]: each bin's mean over time taken off, over the clip ("clip"), also divided by its
-    standard deviation ("clip_variance"), over the past ("running"), or nothing ("none"); frames past a clip's end are zero."""
+    """x [B, C, F, N], valid frames n [B]: each bin's mean over time taken off, over the clip ("clip"), also divided by its standard
+    deviation ("clip_variance"), over the past ("running", "running_variance"), or nothing ("none"); frames past a clip's end are
+    zero."""
     valid = (torch.arange(x.shape[-1], device=x.device) < n.to(x.device)[:, None])[:, None, None]
     count = n.to(x)[:, None, None, None]
     if how in ("clip", "clip_variance"):
         x = x - (x * valid).sum(-1, keepdim=True) / count
     if how == "clip_variance":
         x = x / ((x.square() * valid).sum(-1, keepdim=True) / count + 1e-6).sqrt()
-    if how == "running":
-        x, _ = running(x, None)
+    if how in RUNNING:
+        x, _ = RUNNING[how](x, None)
     return x * valid
 
 
@@ -49,6 +50,21 @@ def running(x: Tensor, past: tuple[Tensor, int] | None) -> tuple[Tensor, tuple[T
     sums = total + x.cumsum(-1)
     counts = count + torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=x.dtype)
     return x - sums / counts, (sums[..., -1:], count + x.shape[-1])
+
+
+def running_variance(x: Tensor, past: tuple[Tensor, Tensor, int] | None) -> tuple[Tensor, tuple[Tensor, Tensor, int]]:
+    """The same, divided by the standard deviation of all frames so far; `past` is (sum, sum of squares, count), float64."""
+    wide = x.double()
+    zero = torch.zeros_like(wide[..., :1])
+    total, squares, count = past or (zero, zero, 0)
+    sums, squares = total + wide.cumsum(-1), squares + wide.square().cumsum(-1)
+    counts = count + torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=torch.float64)
+    mean = sums / counts
+    y = (wide - mean) / ((squares / counts - mean.square()).clamp(min=0) + 1e-6).sqrt()
+    return y.to(x), (sums[..., -1:], squares[..., -1:], count + x.shape[-1])
+
+
+RUNNING = {"running": running, "running_variance": running_variance}
 
 
 def spread(energy: Tensor, bank: Tensor, steps: int = 30) -> Tensor:

@@ -87,6 +87,8 @@ def trains(system: System, batch: Batch) -> None:
     """Two steps of every turn: finite losses, a finite gradient in every parameter that the turn trains."""
     method = system.plan.method
     system.train()
+    if not method.gradient:
+        return estimates(system, batch)
     touched: set[int] = set()
     wanted: dict[int, str] = {}
     for step in range(2):
@@ -109,6 +111,22 @@ def trains(system: System, batch: Batch) -> None:
     lost = sorted(name for key, name in wanted.items() if key not in touched)
     if lost:
         raise LawError(f"no gradient ever reached {', '.join(lost[:6])}{' …' if len(lost) > 6 else ''}")
+
+
+def estimates(system: System, batch: Batch) -> None:
+    """Without gradients: after a re-estimation the parameters are others, and they and the loss are finite."""
+    method, before = system.plan.method, [p.clone() for p in system.parameters()]
+    (turn,) = method.turns
+    for step in range(1, 1 + getattr(method, "every", 1)):
+        losses = getattr(method, turn)(system, batch)
+        if not all(torch.isfinite(value) for value in losses.values()):
+            raise LawError(f"what turn '{turn}' says is not finite: {losses}")
+        method.after_step(system, step)
+    losses = method.loss(system, batch)
+    if not all(p.isfinite().all() for p in (*system.parameters(), *losses.values())):
+        raise LawError("parameters or losses are not finite after re-estimation")
+    if all(torch.equal(a, b) for a, b in zip(before, system.parameters(), strict=True)):
+        raise LawError("re-estimation changed nothing")
 
 
 def draws(system: System, batch: Batch) -> None:

@@ -40,7 +40,7 @@ class Lit(pl.LightningModule):
         self._valid: list[tuple[torch.Tensor, int]] = []
         self.began = time.monotonic()
         self.turns = system.plan.method.turns
-        self.automatic_optimization = len(self.turns) == 1
+        self.automatic_optimization = len(self.turns) == 1 and system.plan.method.gradient
         self.average = Average(system, fit.average) if fit.average else None
         if self.average is not None and any(isinstance(m, Average) for m in system.modules()):
             name = system.plan.method.name
@@ -68,6 +68,8 @@ class Lit(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> dict[str, torch.Tensor]:
         """Total loss; the named parts ride along, detached."""
         reseed((self.seed * 1_000_003 + self.steps_done) * 64 + self.global_rank)
+        if not self.system.plan.method.gradient:
+            return self._gather(batch)
         if not self.automatic_optimization:
             return self._turns(batch)
         losses = self.system.plan.method.loss(self.system, batch)
@@ -98,6 +100,13 @@ class Lit(pl.LightningModule):
             total = loss.detach()
         return {"loss": total, **shown}
 
+    def _gather(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """The turn's statistics.  The idle optimiser only lets Lightning count the step."""
+        (turn,) = self.turns
+        losses = getattr(self.system.plan.method, turn)(self.system, batch)
+        self.optimizers().step()  # type: ignore[union-attr]
+        return {"loss": self._weigh(losses), **losses}
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """What the method does after a step (averages, dead codes), and the average of the weights."""
         self.system.plan.method.after_step(self.system, self.steps_done)
@@ -123,6 +132,8 @@ class Lit(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate rises over `warmup` of the steps, then falls to zero along a cosine."""
+        if not self.system.plan.method.gradient:
+            return torch.optim.SGD(self.system.parameters(), lr=0.0)
         fit = self.fit_settings
         plain = fit.precision.startswith("32")  # Lightning refuses a fused optimiser with mixed precision and clipping
         adversarial = len(self.turns) > 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from audioml.corpus import Prepared
+    from audioml.plan import Plan
     from audioml.system import System
 
 
@@ -27,19 +28,16 @@ class Task:
     """A mapping between world kinds, with how it is judged.
 
     `inputs`, `outputs`  ports; what a world kind leaves open the corpus fills.
-    `metrics`            names of files in audioml/metrics/.
-    `primary`            the value ("group/name") that ranks runs of this task.
-    `prefers`            methods for `method=auto`, best first.
-    `models`             models for `model=auto`, best first.
+    `metrics`, `primary` names of files in audioml/metrics/; the value ("group/name") that ranks runs of this task.
+    `prefers`, `models`  methods and models for `auto`, best first.
     `baseline`, `ceiling` names of predictors in audioml/methods/trivial.py.
     `whole_clips`        True where an output describes the whole clip, so that training may not crop it.
     `hints`              ports that may be there while training, never in use (times of phonemes); left out where data has none.
     `derived`            {port: port it is computed from} for ports that no recording holds; see `derive`.
-    `seconds`            the shortest training crop that makes sense, whatever the preset says (conf/task/NAME.yaml says it).
+    `seconds`, `batch`   the shortest training crop and the fewest items of a step that make sense, unless the user says otherwise.
     `via`                what the flow must need, e.g. "bottleneck": without it the task would be solved by copying.
-    `batch`              the fewest items of a training step that make sense, unless the user says otherwise (conf/task/NAME.yaml).
     `unordered`          True where the output's stems have no names, so that any order of them is right.
-    `material`           which embedded sets serve the task (conf/task/NAME.yaml says it; data=embedded reads it).
+    `material`           which embedded sets serve the task (like the last two, conf/task/NAME.yaml says it).
     """
 
     name: str
@@ -67,17 +65,10 @@ class Task:
 
     def raw(self) -> Task:
         """The task as the data must serve it: without its derived ports, with its hints among the outputs."""
-        return replace_task(self)
-
-
-def replace_task(task: Task) -> Task:
-    """A plain Task with the ports that data must hold; tasks are frozen values, so this is a new one."""
-    keep = {p: w for p, w in task.inputs.items() if p not in task.derived}
-    outs = {p: w for p, w in task.outputs.items() if p not in task.derived}
-    return Task(
-        task.name, keep, outs, task.metrics, task.primary, task.prefers, task.baseline, task.ceiling, task.models, task.whole_clips,
-        task.hints, {}, task.material, task.via, task.seconds, task.unordered, task.batch,
-    )  # fmt: skip
+        keep = {p: w for p, w in self.inputs.items() if p not in self.derived}
+        outs = {p: w for p, w in self.outputs.items() if p not in self.derived}
+        whole = {f.name: getattr(self, f.name) for f in fields(Task)}
+        return Task(**{**whole, "inputs": keep, "outputs": outs, "derived": {}})
 
 
 class Coder(Protocol):
@@ -105,6 +96,7 @@ class Representation:
     gradient on; nor does a `detached` rendering (a pitch).  `mixes`: `mask` takes several sources at once.
     `level`: by which measure `loudness` goes.  `period`: symbols after which a place in the bar returns.  `hint`: the port that
     says when the symbols sound.  `shows`: settings under which the round trip is shown (scripts/matrix.py --roundtrip).
+    `pronounces`: its symbols are words (`learnt`), which `say` gives as places in `phones`.
     """
 
     carries: tuple[type, ...] = ()
@@ -123,6 +115,7 @@ class Representation:
     level: str = "none"
     period: int = 0
     hint: str | None = None
+    pronounces: bool = False
     shows: tuple[Mapping[str, Any], ...] = ({},)
     clock: Fraction | None = None  # set by `at`
     block: int = 1  # samples that one step of the stream consumes and emits
@@ -239,13 +232,14 @@ class Method:
     """How a network is trained and used: loss and draw.  `flow` is pure algebra and says what does not fit.
 
     `turns`: names of the methods that give the losses of one training step, in order; each has an optimiser of its own over
-    `parameters(system, turn)`.  One turn, "loss", for all but adversarial training.
+    `parameters(system, turn)`.  One turn, "loss", for all but adversarial training; without `gradient` a turn gathers statistics.
     """
 
     trains: bool = True
     shapes: bool = False  # `shape` turns what is emitted into frames of an audio output, frame by frame
     mixes: bool = False  # the emission acts on the encoded input
     levels: bool = False  # the emission is a signal, so it returns to the input's level
+    gradient: bool = True  # else nothing is differentiated: `after_step` re-estimates from what the turn gathered
     streams: bool = False  # output frame n depends on emitted frame n only
     turns: tuple[str, ...] = ("loss",)
     keeps: str = "best"  # the weights to use: of the least validation loss, or the "last" where that loss says little
@@ -289,6 +283,14 @@ class Method:
     def inside(self, system: System) -> dict[str, tuple[Any, str, str]]:
         """What a trained system holds, for the record: {"group/name": (value, unit, better)}."""
         return {}
+
+    def beside(self, plan: Plan) -> dict[str, World]:
+        """What `draw` gives beside the task's output, by name (an alignment): for users, not for metrics."""
+        return {}
+
+    def adapt(self, system: System, batches: list[Batch], how: str, strength: float, rounds: int) -> list[float]:
+        """Moves a trained system to the speaker of a few clips; its loss before each of the `rounds`."""
+        raise Misfit(f"method '{self.name}' has no way to adapt to a speaker")
 
     def likelihood(self, system: System, batch: Batch) -> tuple[torch.Tensor, torch.Tensor] | None:
         """(negative log-likelihood in nats [B], how many symbols it sums over [B]) of the true output, where there is one."""

@@ -80,12 +80,14 @@ def one(system: Any, given: dict[str, str], out: Path, taken: set[str], seconds:
     rate = getattr(plan.output.world, "rate", None) or 16000
     torch.manual_seed(seed)
     with torch.no_grad():
-        x, n = system(batch, Seq(None, torch.tensor([round(seconds * rate)])))[plan.output.port]
+        made = system(batch, Seq(None, torch.tensor([round(seconds * rate)])))
     first = next(iter(given.values()), f"sample{seed}")
     from audioml.examples import unique
 
     stem = unique(Path(first).stem if Path(first).is_file() else "_".join(first.split())[:40] or "empty", taken)
-    return f"{first}: {write(plan.output.world, x[0], int(n[0]), out, stem, plan.output.port)}"
+    found = {plan.output.port: plan.output.world, **plan.method.beside(plan)}
+    told = [write(world, made[port].x[0], int(made[port].n[0]), out, stem, port) for port, world in found.items()]
+    return f"{first}: {'; '.join(told)}"
 
 
 def read(world: World, value: str) -> Seq:

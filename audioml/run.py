@@ -226,7 +226,7 @@ class _Run:
             steps=preset["steps"] * turns,
             callbacks=[meter, *checkpoints(self.folder, preset["patience"])],
             folder=self.folder,
-            manual=turns > 1,
+            manual=turns > 1 or not method.gradient,
         )
         begun = time.process_time()
         try:

@@ -131,11 +131,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def request_of(folder: Path) -> Request:
-    """The request that a folder's run was made from."""
+def request_of(folder: Path, other: Mapping[str, Mapping[str, Any]] | None = None) -> Request:
+    """The request that a folder's run was made from, with `other` settings of its groups."""
     config = read_config(folder)
     top = ("ports", "seed", "share", "budget", "recipe", "name", "outputs", "row")
-    cfg = {**config["settings"], **{k: config.get(k) for k in top}}
+    cfg = {**_with(config["settings"], other), **{k: config.get(k) for k in top}}
     return resolve(cfg, config["names"])
 
 
@@ -148,10 +148,14 @@ class Finished:
     signature: str
 
 
-def finished(folder: Path) -> Finished:
-    """Plan and weights of a run, without its data: the worlds are in config.yaml."""
+def _with(settings: Mapping[str, Any], other: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
+    return {**settings, **{group: {**settings.get(group, {}), **keys} for group, keys in (other or {}).items()}}
+
+
+def finished(folder: Path, other: Mapping[str, Mapping[str, Any]] | None = None) -> Finished:
+    """Plan and weights of a run, without its data: the worlds are in config.yaml.  `other` settings of its groups."""
     config = read_config(folder)
-    settings, names, preset = config["settings"], config["names"], config["names"]["preset"]
+    settings, names, preset = _with(config["settings"], other), config["names"], config["names"]["preset"]
     task = shelf.make("task", names["task"], settings.get("task", {}), preset)
     worlds = {str(p): _world(w, Path(folder)) for p, w in config["worlds"].items()}
     ports = {str(p): str(r) for p, r in config["ports"].items()}

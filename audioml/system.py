@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audioml.adapters import Clock, embed, head
+from audioml.adapters import AsItIs, Clock, embed, head
 from audioml.errors import Misfit
 from audioml.kinds import Batch, Codes, Seq, Stems, Wave, signals_of
 from audioml.nn.augment import hide_blocks
@@ -48,8 +48,9 @@ class System(nn.Module):
         if not plan.method.trains:
             return
         width = self.network.width
-        self.embed = embed(plan.stream, layout, width, self.network.fold)
-        self.head = head(self.network.out, flow.emit, flow.pool)
+        bare = self.network.bare
+        self.embed = AsItIs(plan.stream, layout) if bare else embed(plan.stream, layout, width, self.network.fold)
+        self.head = nn.Identity() if bare else head(self.network.out, flow.emit, flow.pool)
         self.readers = nn.ModuleDict(
             {p: Reader(plan.inputs[p], plan.reader or plan.model, width, pool=p in flow.cond) for p in (*flow.memory, *flow.cond)}
         )

@@ -2,7 +2,9 @@
 
 A run's own record holds the test split.  Here the same metrics, intervals and trivial baseline are computed for all items of
 ``valid`` (or ``test``) and written to RUN/SPLIT.json, so that settings can be chosen without a look at the test split.
-``--likelihood`` leaves out whatever needs outputs to be drawn, which takes most of the time where symbols are.
+``--set data.KEY=VALUE`` or ``--set method.KEY=VALUE`` judges with other settings, such as other rows or another way to search
+(to RUN/SPLIT_set.json).  ``--likelihood`` leaves out whatever needs outputs to be drawn, which takes most of the time where
+symbols are.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # also from a checkout that is not installed
 
@@ -22,6 +27,23 @@ from audioml.parts import Task
 from audioml.predict import load
 from audioml.records import write_text
 from audioml.runfolder import finished, request_of
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+def settings(items: list[str]) -> dict[str, dict[str, Any]]:
+    """``group.key=value`` of data or method, values as in YAML.  RequestError for anything else."""
+    out: dict[str, dict[str, Any]] = {}
+    for item in items:
+        name, _, value = item.partition("=")
+        group, _, key = name.partition(".")
+        if group not in ("data", "method") or not key or not value:
+            raise RequestError(f"--set {item} should be data.KEY=VALUE or method.KEY=VALUE")
+        try:
+            out.setdefault(group, {})[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise RequestError(f"--set {item}: the value cannot be read as YAML") from None
+    return out
 
 
 def likelihoods(system: Any, clips: list[Any]) -> list[dict[str, Any]]:
@@ -40,14 +62,15 @@ def likelihoods(system: Any, clips: list[Any]) -> list[dict[str, Any]]:
     return outputs_of(predict, plan, clips)
 
 
-def judged(folder: Path, split: str, likelihood: bool) -> dict[str, Any]:
-    """Values of the run in `folder` on all items of `split`, beside the trivial baseline's; of the `likelihood` alone if asked."""
+def judged(folder: Path, split: str, likelihood: bool, other: Settings) -> dict[str, Any]:
+    """Values of the run in `folder` on all items of `split`, beside the trivial baseline's; of the `likelihood` alone if asked.
+    `other` settings of its data and its method hold while it is judged."""
     import torch
 
     from audioml.evaluate import system_outputs, trivial_scores
     from audioml.metrics import evaluate
 
-    request, run = request_of(folder), finished(folder)
+    request, run = request_of(folder, other), finished(folder, other)
     task, prepared, system = run.plan.task, request.corpus.prepare(request.plan.task), load(run)
     clips = [prepared.clip(split, i) for i in range(prepared.size(split))]
     torch.manual_seed(request.seed)
@@ -61,6 +84,7 @@ def judged(folder: Path, split: str, likelihood: bool) -> dict[str, Any]:
         "run": folder.name,
         "split": split,
         "items": len(clips),
+        **({"set": {g: dict(keys) for g, keys in other.items()}} if other else {}),
         "primary": task.primary,
         "values": {name: value.as_dict() for name, value in scores.values.items()},
         "baselines": {name: value.as_dict() for name, value in floor.values.items()},
@@ -72,15 +96,17 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="evaluate.py", description="Judge finished runs on a whole split.")
     parser.add_argument("runs", nargs="+", type=Path, help="runs' folders: outputs/runs/…")
     parser.add_argument("--likelihood", action="store_true", help="only the likelihood of the true outputs: nothing is drawn")
+    parser.add_argument("--set", action="append", default=[], metavar="GROUP.KEY=VALUE", help="of data or method; may repeat")
     parser.add_argument("--split", choices=("valid", "test"), default="valid")
     args = parser.parse_args(arguments)
+    other = settings(args.set)
     for folder in args.runs:
-        found = judged(folder, args.split, args.likelihood)
-        write_text(folder / f"{args.split}.json", json.dumps(found, indent=1) + "\n")
+        found = judged(folder, args.split, args.likelihood, other)
+        write_text(folder / f"{args.split}{'_set' if other else ''}.json", json.dumps(found, indent=1) + "\n")
         value, floor = (found[group].get(found["primary"], {"value": None}) for group in ("values", "baselines"))
         low, high = value.get("ci") or (float("nan"), float("nan"))
-        shown, other = (f"{v['value']:.4f}" if isinstance(v["value"], float) else "–" for v in (value, floor))
-        judged_as = f"{found['primary']} {shown} [{low:.4f}, {high:.4f}]  baseline {other}  n={found['items']}"
+        shown, usual = (f"{v['value']:.4f}" if isinstance(v["value"], float) else "–" for v in (value, floor))
+        judged_as = f"{found['primary']} {shown} [{low:.4f}, {high:.4f}]  baseline {usual}  n={found['items']}"
         print(f"{folder.name}  {args.split}  {judged_as}")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from audioml import sweep
+from audioml.errors import RequestError
 from audioml.run import execute
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -38,6 +39,13 @@ def test_a_run_on_its_validation_split(tmp_path: Path, capsys: pytest.CaptureFix
     assert value["n"] == floor["n"] == 3
     assert value == only[said["primary"]]
     assert "quality/pitch_class_overlap" in said["values"]
+    script.main([str(folder), str(folder), "--likelihood", "--set", "data.transpose=0", "--set", "method.temperature=0.5"])
+    other = json.loads((folder / "valid_set.json").read_text())
+    assert other["set"] == {"data": {"transpose": 0}, "method": {"temperature": 0.5}}
+    assert other["values"]["likelihood/nats_per_symbol"] == value
+    for wrong in ("model.width=3", "data", "data.=1", "data.path=[a"):
+        with pytest.raises(RequestError, match="--set"):
+            script.main([str(folder), "--set", wrong])
     script.main([str(folder), "--split", "test"])
     test = json.loads((folder / "test.json").read_text())["values"][said["primary"]]["value"]
     assert test == pytest.approx(record.values[said["primary"]].value, rel=1e-6)

@@ -14,7 +14,8 @@ class Network(nn.Module):
 
     Literals in a subclass's body (read by audioml/declare.py without importing torch):
         takes    layouts it runs over, of "Frames" and "Grid"
-        traffic  what it allows, of "aligned" (one output frame per input frame), "nothing" (no computation at all) …
+        traffic  what it allows, of "aligned" (one output frame per input frame), "nothing" (no computation at all),
+                 "states" (a hidden Markov model: `mixtures`, `stay`, `states`, `silence`; see models/gmm_hmm.py) …
 
     ``__init__(self, inp, out, *, settings)``: `inp` is the layout it will see (`Frames` or `Grid`; the embedding adapts
     the channel count), `out` the space its head must emit.  It sets `width` (channels it wants) and `out` (its layout).
@@ -22,6 +23,8 @@ class Network(nn.Module):
 
     takes: tuple[str, ...] = ()
     traffic: tuple[str, ...] = ("aligned",)
+
+    bare: bool = False  # it sees the stream itself and gives the emission itself: no embedding, no head
 
     width: int  # channels the embedding delivers
     grain: int = 1  # frames that every step but the last must be given a multiple of

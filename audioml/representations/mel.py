@@ -19,7 +19,7 @@ class Mel(Framed):
     """Grid [B, C, bins, N] of natural-log mel energies (Slaney scale and norm, as librosa's default).
 
     `normalize` takes the mean over time off each bin: over the clip ("clip", cannot stream), over the past ("running") or not;
-    "clip_variance" also divides by the clip's standard deviation.
+    "clip_variance" and "running_variance" also divide by the standard deviation.
     """
 
     renders = False
@@ -33,7 +33,7 @@ class Mel(Framed):
         low: float,
         high: float | None,
         floor: float,
-        normalize: Literal["none", "running", "clip", "clip_variance"],
+        normalize: Literal["none", "running", "running_variance", "clip", "clip_variance"],
     ) -> None:
         super().__init__(window=window, hop=hop)
         self.bins, self.low, self.high, self.floor, self.normalize = bins, low, high, floor, normalize
@@ -66,8 +66,8 @@ class Mel(Framed):
         tail, past, inner = state or (None, None, None)
         frames, tail = dsp.frames_step(x, tail, self.window, self.hop)
         y, inner = self._features_step(frames, inner, world)
-        if self.normalize == "running":
-            y, past = dsp_mel.running(y, past)
+        if self.normalize in dsp_mel.RUNNING:
+            y, past = dsp_mel.RUNNING[self.normalize](y, past)
         return y, None, (tail, past, inner)
 
     def _features(self, frames: Any, world: Wave | Stems) -> Any:
@@ -80,7 +80,12 @@ class Mel(Framed):
 
     def _log_mel(self, frames: Any, world: Wave | Stems) -> Any:
         power = torch.fft.rfft(frames).abs().square() * (2 / self.window)
-        return torch.log(torch.matmul(power, self._bank(power, world)) + self.floor).transpose(-1, -2)
+        energy = torch.matmul(power, self._bank(power, world))
+        return torch.log(energy + self._floor(energy)).transpose(-1, -2)
+
+    def _floor(self, energy: Any) -> Any:
+        """What is added to the energies [B, C, N, bins] before the logarithm."""
+        return self.floor
 
     def _bank(self, like: Any, world: Wave | Stems) -> Any:
         """Triangular filters [F, bins] on the device and in the type of `like`."""
@@ -105,7 +110,7 @@ class LogMel(Mel):
         low: float,
         high: float | None,
         floor: float,
-        normalize: Literal["none", "running", "clip", "clip_variance"],
+        normalize: Literal["none", "running", "running_variance", "clip", "clip_variance"],
         offset: float,
         scale: float,
         iterations: int,

@@ -17,7 +17,10 @@ class Mfcc(LogMel):
 
     `lifter` L weighs cepstrum k by 1 + L/2·sin(π·k/L), HTK's convention (Young et al., The HTK Book, §5.4), k from 0; 0 leaves it
     out.  `deltas` (0, 1, 2) appends slopes over the last `width` frames, a regression that looks back only, hence is width // 2
-    frames late.  Rendered from the cepstra alone: what the truncated transform lost is lost, the rest is as for logmel.
+    frames late.  `emphasis` (0: none) first takes so much of the sample before off each sample, which lifts high frequencies.
+    `range` lays a floor under all energies, so many dB below the clip's loudest band, so that recordings with different noises
+    are alike in their pauses.  Rendered from the cepstra alone (without these two): what the truncated transform lost is lost, the
+    rest is as for logmel.
     """
 
     shows = ({"normalize": "none"},)
@@ -31,7 +34,7 @@ class Mfcc(LogMel):
         low: float,
         high: float | None,
         floor: float,
-        normalize: Literal["none", "running", "clip", "clip_variance"],
+        normalize: Literal["none", "running", "running_variance", "clip", "clip_variance"],
         cepstra: int,
         lifter: float,
         deltas: Literal[0, 1, 2],
@@ -39,7 +42,13 @@ class Mfcc(LogMel):
         scale: float,
         iterations: int,
         momentum: float,
+        emphasis: float,
+        range: float | None,
     ) -> None:
+        if range is not None and not 0 < range <= 200:
+            raise RequestError(f"representation.range={range} should be null, or more than 0 and at most 200 dB")
+        if not 0 <= emphasis < 1:
+            raise RequestError(f"representation.emphasis={emphasis} should be zero (none) or more, and below 1")
         if not 1 <= cepstra <= bins:
             raise RequestError(f"representation.cepstra={cepstra} should lie between 1 and bins={bins}")
         if width < 3 or width % 2 == 0:
@@ -51,12 +60,36 @@ class Mfcc(LogMel):
             window=window, hop=hop, bins=bins, low=low, high=high, floor=floor, normalize=normalize,
             offset=0.0, scale=scale, iterations=iterations, momentum=momentum,
         )  # fmt: skip
-        self.cepstra, self.lifter, self.deltas, self.width = cepstra, lifter, deltas, width
+        self.cepstra, self.lifter, self.deltas, self.width, self.emphasis = cepstra, lifter, deltas, width, emphasis
+        self.range = range
+        self.renders = self.renders and not emphasis and not range  # type: ignore[misc]
 
     @property
     def features(self) -> int:
         """Bins of the Grid."""
         return self.cepstra * (1 + self.deltas)
+
+    def frames(self, seq: Seq) -> Seq:
+        """The frames of the wave, or of what pre-emphasis makes of it."""
+        return super().frames(Seq(self._emphasised(seq.x, None), seq.n) if self.emphasis else seq)
+
+    def encode_step(self, x: Any, state: Any, world: Wave) -> tuple[Any, Any, Any]:
+        """As Mel; the state also holds the sample before."""
+        if self.range:
+            raise Misfit(f"representation '{self.name}' with a range looks at the whole clip; range=null streams")
+        before, inner = state or (None, None)
+        y, side, inner = super().encode_step(self._emphasised(x, before) if self.emphasis else x, inner, world)
+        return y, side, (x[..., -1:], inner)
+
+    def _emphasised(self, x: Any, before: Any) -> Any:
+        """x [..., T] less `emphasis` times the sample before, the first one's being `before` [..., 1] (None: silence)."""
+        first = torch.zeros_like(x[..., :1]) if before is None else before
+        return x - self.emphasis * torch.cat([first, x[..., :-1]], -1)
+
+    def _floor(self, energy: Any) -> Any:
+        if not self.range:
+            return self.floor
+        return self.floor + energy.amax((-2, -1), keepdim=True) * 10 ** (-self.range / 10)
 
     def decode(self, seq: Seq, side: Any, world: Wave | Stems) -> Seq:
         """[B, S·C, features, N] -> the wave, from the cepstra; raises Misfit where normalisation took off what rendering needs."""

@@ -193,6 +193,7 @@ def test_clip_variance_makes_unit_variance_whatever_the_padding(name: str) -> No
 @pytest.mark.parametrize(("name", "user"), [
     ("mulaw", {}), ("mulaw", {"hop": 16}), ("stft_power", {}), ("logmel", {}), ("logmel", {"normalize": "running"}),
     ("mfcc", {"normalize": "none"}), ("mfcc", {"normalize": "running", "deltas": 1}), ("griffin", {}),
+    ("mel", {"normalize": "running_variance"}), ("mfcc", {"normalize": "running_variance", "emphasis": 0.97}),
 ])  # fmt: skip
 def test_stream_equals_clip(name: str, user: dict) -> None:
     rep = shelf.make("representation", name, user)
@@ -241,6 +242,25 @@ def test_what_normalisation_took_off_cannot_be_rendered(name: str, normalize: st
     assert shelf.make("representation", name, {"normalize": "none"}).renders
     with pytest.raises(Misfit, match=f"representation '{name}' with normalize={normalize} takes off what rendering .* normalize=none renders"):
         rep.decode(None, None, MONO)
+
+
+def test_pre_emphasis_takes_the_sample_before_off_and_cannot_be_rendered() -> None:
+    x = noise(2, 1, 4000)
+    off = {"normalize": "none"}
+    plain, lifted = (shelf.make("representation", "mfcc", {**off, "emphasis": a}) for a in (0.0, 0.97))
+    by_hand = x.x - 0.97 * torch.nn.functional.pad(x.x, (1, 0))[..., :-1]
+    assert torch.equal(lifted.encode(x, MONO)[0].x, plain.encode(Seq(by_hand, x.n), MONO)[0].x)
+    assert plain.renders
+    assert not lifted.renders
+    with pytest.raises(RequestError, match=r"representation\.emphasis=1\.0 should be zero"):
+        shelf.make("representation", "mfcc", {"emphasis": 1.0})
+
+
+def test_running_variance_ends_as_the_clip_s() -> None:
+    x = noise(2, 1, 8000)
+    past, whole = (shelf.make("representation", "mfcc", {"normalize": how}).encode(x, MONO)[0].x for how in ("running_variance", "clip_variance"))
+    assert torch.allclose(past[..., -1], whole[..., -1], atol=1e-3)
+    assert float(past.abs().max()) < 2 * float(whole.abs().max())
 
 
 def test_what_cannot_stream_says_so() -> None:

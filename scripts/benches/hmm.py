@@ -1,0 +1,145 @@
+"""One iteration of expectation maximisation against hmmlearn's GMMHMM: the same features, models, parameters and statistics.
+
+Whole-word models of the ten digits (five states, four diagonal Gaussians each, 39 MFCC), all training clips of fsdd
+($AUDIOML_DATA, else ../shared/data).  hmmlearn trains one word after the other, as it must; here all words are one batch.  CPU
+time of one thread; both in their own precision (hmmlearn float64, here float32 with sums in float64), log-likelihoods compared.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from audioml import shelf
+from audioml.kinds import Seq, Wave
+from audioml.methods.em import FEWEST, SIMILAR
+from audioml.nn import gmm, hmm
+from benches._timing import Row
+
+STATES, GAUSSIANS, RATE, TARGET, SAME = 5, 4, 8000, 200.0, 1e-5
+OURS, THEIRS = 7, 2  # rounds
+
+
+def run() -> list[Row]:
+    """hmmlearn, and ours with the target of issue 5."""
+    torch.set_num_threads(1)
+    clips = features()
+    mine, theirs = start(clips), start(clips)
+    parts = batches(clips, mine)
+    models = [reference(theirs, word) for word in range(10)]
+    frames = sum(len(x) for _, x in clips)
+    iteration(parts, start(clips))  # warm
+    ours, other, said, heard = [], [], 0.0, 0.0
+    for _ in range(OURS):
+        mine = start(clips)
+        begun = time.process_time()
+        said = iteration(parts, mine)
+        ours.append(time.process_time() - begun)
+    for _ in range(THEIRS):
+        models = [reference(theirs, word) for word in range(10)]
+        begun = time.process_time()
+        for word, model in enumerate(models):
+            own = [x for label, x in clips if label == word]
+            model.fit(np.concatenate(own), [len(x) for x in own])
+        other.append(time.process_time() - begun)
+        heard = sum(model.monitor_.history[0] for model in models)
+    off = abs(said / heard - 1)
+    if off > SAME:
+        raise SystemExit(f"the log-likelihoods differ by {off:.1g}: {said} here, {heard} by hmmlearn")
+    cost = {name: statistics.median(t) / frames * 1e6 for name, t in (("theirs", other), ("ours", ours))}
+    spread = {name: (max(t) - min(t)) / statistics.median(t) for name, t in (("theirs", other), ("ours", ours))}
+    label = f"audioml, {len(clips)} clips, log-likelihood off by {off:.0e}"
+    return [
+        Row("hmm", "hmmlearn GMMHMM, word by word", cost["theirs"], "µs CPU/frame", 1.0, spread["theirs"]),
+        Row("hmm", label, cost["ours"], "µs CPU/frame", cost["theirs"] / cost["ours"], spread["ours"], TARGET),
+    ]
+
+
+def features() -> list[tuple[int, np.ndarray]]:
+    """(digit, [N, 39]) of every training clip of fsdd."""
+    import csv
+
+    import soundfile
+
+    root = Path(os.environ.get("AUDIOML_DATA", "../shared/data")) / "fsdd"
+    if not root.is_dir():
+        raise SystemExit(f"fsdd is not here ({root}); set AUDIOML_DATA")
+    mfcc = shelf.make("representation", "mfcc", {"window": 240, "hop": 80, "bins": 26})
+    out = []
+    with (root / "metadata.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "train":
+                x = torch.from_numpy(soundfile.read(root / row["file_name"], dtype="float32")[0])
+                found, _ = mfcc.encode(Seq(x[None, None], torch.tensor([len(x)])), Wave(1, RATE))
+                if found.x.shape[-1] >= STATES:
+                    out.append((int(row["label"]), found.x[0, 0].T.numpy()))
+    return out
+
+
+def start(clips: list[tuple[int, np.ndarray]]) -> gmm.Mixtures:
+    """Each state from an equal stretch of its word's clips; its Gaussians around the mean."""
+    mixtures = gmm.Mixtures(10 * STATES, GAUSSIANS, 39)
+    mixtures.used.fill_(GAUSSIANS)
+    mixtures.weight.fill_(-np.log(GAUSSIANS))
+    offsets = torch.from_numpy(np.random.default_rng(0).standard_normal((GAUSSIANS, 39))).float()
+    for word in range(10):
+        cut = [np.array_split(x, STATES) for label, x in clips if label == word]
+        for state in range(STATES):
+            x = torch.from_numpy(np.concatenate([c[state] for c in cut]))
+            mixtures.mean[word * STATES + state] = x.mean(0) + 0.3 * x.std(0) * offsets
+            mixtures.variance[word * STATES + state] = x.var(0) + 0.1
+    return mixtures
+
+
+def batches(clips: list[tuple[int, np.ndarray]], mixtures: gmm.Mixtures) -> list[tuple[torch.Tensor, torch.Tensor, hmm.Chains]]:
+    """Clips of similar length together: frames [B, 39, N], counts, chains that stay with probability 0.8 and end anywhere."""
+    order = sorted(range(len(clips)), key=lambda i: len(clips[i][1]))
+    out = []
+    lengths, cuts = [len(clips[i][1]) for i in order], [0]
+    for k, length in enumerate(lengths):
+        if k - cuts[-1] >= FEWEST and length > SIMILAR * lengths[cuts[-1]]:
+            cuts.append(k)
+    for rows in np.split(np.asarray(order), cuts[1:]):
+        n = torch.tensor([len(clips[i][1]) for i in rows])
+        x = torch.zeros(len(rows), 39, int(n.max()))
+        for to, i in zip(x, rows, strict=True):
+            to[:, : len(clips[i][1])] = torch.from_numpy(clips[i][1].T)
+        ids = torch.tensor([clips[i][0] for i in rows])[:, None] * STATES + torch.arange(STATES)
+        never = torch.full(ids.shape, hmm.NEVER)
+        loop, move, enter = never.clone(), never.clone(), never.clone()
+        loop[:, :-1], loop[:, -1], move[:, 1:], enter[:, 0] = float(np.log(0.8)), 0.0, float(np.log(0.2)), 0.0
+        out.append((x, n, hmm.Chains(ids, loop, move, None, enter, torch.zeros_like(never), 1)))
+    return out
+
+
+def iteration(parts: list[Any], mixtures: gmm.Mixtures) -> float:
+    """Statistics of all clips, and re-estimation; the log-likelihood before it."""
+    sums, total = gmm.Sums(10 * STATES, GAUSSIANS, 39), 0.0
+    for x, n, chains in parts:
+        powers = gmm.powers_of(x)
+        scores, share = mixtures.shares(powers, chains.ids)
+        likelihood, occupied, stays = hmm.forward_backward(scores, chains, n)
+        sums.add(powers, chains.ids, share.mul_(occupied[:, :, None]), stays)
+        total += float(likelihood.sum())
+    gmm.reestimate(mixtures, sums, torch.zeros(39), 0.0)
+    return total
+
+
+def reference(mixtures: gmm.Mixtures, word: int) -> Any:
+    """hmmlearn's model of one word with the same parameters, about to do one iteration."""
+    from hmmlearn.hmm import GMMHMM
+
+    model = GMMHMM(STATES, GAUSSIANS, covariance_type="diag", init_params="", n_iter=1, tol=0)
+    own = slice(word * STATES, (word + 1) * STATES)
+    model.startprob_ = np.eye(STATES)[0]
+    model.transmat_ = 0.8 * np.eye(STATES) + 0.2 * np.eye(STATES, k=1)
+    model.transmat_[-1, -1] = 1.0
+    model.weights_ = np.full((STATES, GAUSSIANS), 1 / GAUSSIANS)
+    model.means_, model.covars_ = mixtures.mean[own].double().numpy(), mixtures.variance[own].double().numpy()
+    return model
