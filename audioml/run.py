@@ -8,8 +8,7 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from audioml.errors import AudiomlError, RequestError, RunError, Stopped
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, cannot_write
-from audioml.runfolder import SHARED_FOLDER, make_folder, run_family, run_signature, write_config
+from audioml.runfolder import SHARED_FOLDER, held, make_folder, run_family, run_signature, write_config
 
 Watch = Callable[[int, float], None]
 
@@ -54,24 +53,6 @@ def execute(request: Request, *, resume: Path | None = None, watch: Watch | None
         _write(record, request, folder, begin, main_process)
         log.info("done in %.0f s", time.time() - begin)
     return record
-
-
-@contextmanager
-def held(folder: Path, main_process: bool = True) -> Iterator[None]:
-    """The folder belongs to this process while it runs, to nobody once it ends, however it does.  RequestError if it is taken."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".held", timeout=0) if main_process else nullcontext()
-    try:
-        lock.__enter__()
-    except Timeout:
-        raise RequestError(f"another process is at the run in {folder}") from None
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def _ending(error: BaseException, folder: Path) -> tuple[str, str]:

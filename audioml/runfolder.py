@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,24 @@ def make_folder(request: Request, sign: str) -> Path:
         except OSError as error:
             raise cannot_write(folder, error) from None
     raise RequestError(f"{request.outputs}/runs already has a thousand runs of this second")
+
+
+@contextmanager
+def held(folder: Path, main_process: bool = True) -> Iterator[None]:
+    """The folder belongs to this process while it runs, to nobody once it ends, however it does.  RequestError if it is taken."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".held", timeout=0) if main_process else nullcontext()
+    try:
+        lock.__enter__()
+    except Timeout:
+        raise RequestError(f"another process is at the run in {folder}") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
 def unfinished(sign: str, outputs: Path) -> Path | None:
