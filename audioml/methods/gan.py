@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 torch = LazyModule("torch")
 judges = LazyModule("audioml.nn.discriminators")
+QUIET = 0.1  # of what a residual would change to begin with
 LATENT_PLANES = 2  # of a Grid of noise: one that changes from frame to frame, one that holds for the clip
 
 
@@ -86,7 +87,11 @@ class Gan(Regress):
         return emission + mixture if same else emission
 
     def parts(self, system: System) -> Any:
-        """The judges."""
+        """The judges.  What only changes its input begins by hardly changing it."""
+        if self.mixes and system.plan.flow.source is not None:
+            with torch.no_grad():
+                for weight in system.head.parameters():
+                    weight.mul_(QUIET)
         cond = system.network.width if system.plan.flow.cond else None
         return judges.Jury(**self.jury, cond=cond)
 
