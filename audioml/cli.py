@@ -152,7 +152,7 @@ def help_text() -> str:
     for group in shelf.GROUPS:
         lines.append(f"{group}=")
         lines += [f"  {name:14} {shelf.describe(group, name)}" for name in shelf.names(group)]
-    lines += ["recipe=", *(f"  {name:14} {shelf.describe('recipe', name)}" for name in shelf.names("recipe"))]
+    lines += ["recipe=", *(f"  {name:18} {shelf.describe('recipe', name)}" for name in shelf.names("recipe"))]
     lines += [
         "",
         "ports.PORT=REPRESENTATION   another representation for one port",

@@ -223,21 +223,26 @@ class _Run:
             history.flush()
         if trainer.interrupted:
             raise KeyboardInterrupt
-        steps, lowest = trainer.global_step // turns, trainer.checkpoint_callback.best_model_score
+        cost = {"train_s": round(meter.seconds, 2), "train_cpu_s": round(time.process_time() - begun, 2)}
+        self.trained(trainer, trainer.global_step // turns, cost, done)
+        best = self.folder / "checkpoints" / "best.ckpt"
+        load_weights(self.net, best if best.exists() and method.keeps == "best" else last, self.sign)
+
+    def trained(self, trainer: Any, steps: int, cost: dict[str, float], resumed_at: int) -> None:
+        """What the training came to; the cost of a part of it is no cost.  CPU time (of this process) is what a busy machine does
+        not stretch."""
+        import torch
+
+        lowest = trainer.checkpoint_callback.best_model_score
         self.record.provenance |= {
             "steps": steps,
             "learning_rate": self.request.learning_rate,
             "valid_loss": None if lowest is None else float(lowest),
-            "examples_seen": steps * preset["batch"] * trainer.world_size,
-            "train_s": round(meter.seconds, 2),
-            # of this process: what a busy machine does not stretch; a part of the cost is none
-            "train_cpu_s": None if done else round(time.process_time() - begun, 2),
-            **({"resumed_at": done} if done else {}),
+            "examples_seen": steps * self.preset["batch"] * trainer.world_size,
+            **(dict.fromkeys(cost) | {"resumed_at": resumed_at} if resumed_at else cost),
             "device": str(trainer.strategy.root_device),
             "threads": torch.get_num_threads(),
         }
-        best = self.folder / "checkpoints" / "best.ckpt"
-        load_weights(self.net, best if best.exists() and method.keeps == "best" else last, self.sign)
 
     def judge(self) -> None:
         """The test split through the system, beside the floor and the ceiling; examples to look at and hear."""

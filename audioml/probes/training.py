@@ -101,6 +101,8 @@ def first_of(batch: Batch) -> Batch:
 
 def _number(spent: Mapping[str, Any], name: str) -> float:
     got = spent.get(name)
+    if got is None and spent.get("resumed_at"):
+        raise UnmeasurableError(f"it was interrupted and went on at step {spent['resumed_at']}: the whole cost was not measured")
     if not isinstance(got, int | float) or isinstance(got, bool):
         raise UnmeasurableError(f"the run does not say its {name}")
     return float(got)

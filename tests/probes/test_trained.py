@@ -240,6 +240,10 @@ def test_ninety_percent_of_the_improvement(curve, step):
     assert found["compute/training_macs"].reason == "there is no training batch to count"
     elsewhere = training.measure(net, Trial(history={"valid/loss": curve}, spent={**spent, "device": "cuda:0"}))
     assert "trained on cuda:0" in elsewhere["compute/to_90_percent_s"].reason
+    part = {**spent, "train_cpu_s": None, "train_s": None, "resumed_at": 60}
+    found = training.measure(net, Trial(history={"valid/loss": curve}, spent=part))
+    for name in ("compute/to_90_percent_s", "compute/train_seconds"):
+        assert found[name].reason == "it was interrupted and went on at step 60: the whole cost was not measured"
 
 
 def test_no_improvement_is_no_number():
