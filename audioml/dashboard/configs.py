@@ -33,6 +33,8 @@ def _no_aliases(yaml: Any) -> Any:
     """The safe loader without anchors: our files have none, and nested ones would unfold without end."""
 
     class Plain(yaml.SafeLoader):
+        """Refuses an alias."""
+
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise yaml.YAMLError("an alias")

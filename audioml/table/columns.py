@@ -10,7 +10,7 @@ class Column:
     """One column.
 
     `names`  where its number comes from, in order of preference: "group/name" of a value ("*" stands for anything),
-             "axes:KEY", "provenance:KEY", or "row:KEY" for what the table itself derives (table/build.py).
+             "axes:KEY", "provenance:KEY", or "row:KEY" for what the table itself derives (table/rows.py).
     `form`   a key of FORMS in table/cells.py.     `unit` what a value of another unit is converted to, where they are kin.
     `better` "high", "low" or "" (a description).  `brief` also in the terminal, which is narrow.
     `why`    the value whose text explains this one.

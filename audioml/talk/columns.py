@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from audioml import stats
 from audioml.lazy import LazyModule
 from audioml.table.cells import clean, number
+from audioml.table.paired import BEATS
 from audioml.talk.evidence import Arena, Row
 from audioml.talk.learning import data_needs
 from audioml.talk.numbers import Number, bounded, floats_of, listed, number_of, numbers_of, resampled, values_of, why_not, with_unit
@@ -209,7 +210,7 @@ def suitable(arena: Arena, row: Row, rule: Rule) -> Cell:
     if row.standing in (stats.ONE_SEED, stats.UNTESTED):
         known = "one seed is one draw" if row.standing == stats.ONE_SEED else "it could not be tested against the other rows"
         return Cell(reason=known)
-    beats = row.delta.verdict == "beats"
+    beats = row.delta.verdict == BEATS
     near = row.standing in (stats.BEST, stats.TIED)
     soon = wait(row)
     slow = max(soon, default=math.nan)

@@ -114,7 +114,8 @@ audioml.chosen = () => {
 };
 audioml.choose = (id, on) => {
   const now = audioml.chosen().filter((other) => other !== id);
-  audioml.go({chosen: on ? [...now, id].slice(-audioml.MOST) : now}, true);
+  audioml.note({chosen: on ? [...now, id].slice(-audioml.MOST) : now});
+  audioml.parts[audioml.state.tab].refresh();
 };
 audioml.colour = (id) => {
   const place = audioml.chosen().indexOf(id);
@@ -163,15 +164,17 @@ audioml.seedField = (rows) => {
 };
 
 // ---- where we are: in the address, so that a view can be sent ----
-audioml.go = (change, quiet = false) => {
+audioml.note = (change) => {
   Object.assign(audioml.state, change);
   const {tab, section, query, chosen} = audioml.state;
   const facts = new URLSearchParams({t: tab, s: section});
   if (query) facts.set("q", query);
   if (chosen) facts.set("r", chosen.join("."));
   history.replaceState(null, "", `#${facts}`);
-  if (!quiet) audioml.show();
-  else audioml.parts[tab].refresh?.();
+};
+audioml.go = (change) => {
+  audioml.note(change);
+  audioml.show();
 };
 audioml.read = () => {
   const facts = new URLSearchParams(location.hash.slice(1));

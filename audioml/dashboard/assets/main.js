@@ -25,8 +25,7 @@
   const queryBox = (section) => {
     let timer = 0;
     const ask = (text) => {
-      audioml.state.query = text;
-      audioml.go({query: text}, true);
+      audioml.note({query: text});
       say();
       view();
     };
@@ -144,7 +143,7 @@
     host.style.minHeight = `${host.offsetHeight}px`; // no jump while it is drawn
     host.replaceChildren();
     Promise.resolve()
-      .then(() => part.draw(host, audioml.section(), () => mine !== drawn))
+      .then(() => mine === drawn && part.draw(host, audioml.section(), () => mine !== drawn))
       .catch((error) => host.append(el("p", {className: "bad"}, error.message)))
       .finally(() => {
         host.style.minHeight = "";
