@@ -46,6 +46,9 @@ class RunCoder(Coder):
         """Numbers [B, D, M] -> [B, C, samples], differentiable.  Raises RequestError where nothing leads back."""
         from audioml.methods.inner import sound
 
+        lent = self.system.plan.output.representation.borrows
+        if lent:
+            raise RequestError(f"{self.run} makes no sound of numbers alone: its representation borrows the {lent} of its input")
         emits = isinstance(self.system.plan.flow.emit, Frames | Grid) and not self.method.mixes
         if not emits or not hasattr(self.system.network, "decode"):
             raise RequestError(f"{self.run} does not lead from numbers back to sound; runs of method=vae, vq and regress do")

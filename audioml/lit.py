@@ -237,10 +237,6 @@ class Meter(Callback):
         """Close the bar, stop the clock."""
         self.close()
 
-    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Whatever happened, what was measured is kept."""
-        self.close()
-
     def close(self) -> None:
         """Idempotent."""
         if self._begin:

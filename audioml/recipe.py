@@ -41,20 +41,20 @@ def recipe(name: str) -> Recipe:
     keys = shelf.load("recipe", name)
     if set(keys) != set(KEYS) or not isinstance(keys["stages"], dict) or not keys["stages"]:
         raise RequestError(f"conf/recipe/{name}.yaml should hold {', '.join(KEYS)} and nothing else")
-    stages = {stage: tuple(f"{k}={_spelt(v)}" for k, v in said.items()) for stage, said in keys["stages"].items()}
+    stages = {stage: tuple(f"{k}={spelt(v)}" for k, v in said.items()) for stage, said in keys["stages"].items()}
     return Recipe(name, int(keys["year"]), str(keys["system"]), stages)
 
 
-def _spelt(value: Any) -> str:
+def spelt(value: Any) -> str:
     """A YAML value as an argument of Hydra's."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return "[" + ",".join(_spelt(v) for v in value) + "]"
+        return "[" + ",".join(spelt(v) for v in value) + "]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{k}:{_spelt(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{k}:{spelt(v)}" for k, v in value.items()) + "}"
     return str(value)
 
 
@@ -138,10 +138,10 @@ def run(arguments: Sequence[str]) -> None:
 
     asked, folders = stages(arguments)
     name = dict(_pairs(arguments))["recipe"]
-    plain = [a for a in arguments if not a.startswith("stage=")]
+    every = stages([a for a in arguments if not a.startswith("stage=")])[0]
     for stage in asked:
-        for other in stages(plain)[0]:  # what another command has done before
-            if f"{{{other.name}}}" in " ".join(stage.arguments) and other.name not in folders:
+        for other in every[: [s.name for s in every].index(stage.name)]:  # what another command has done before
+            if "{" in " ".join(stage.arguments) and other.name not in folders:
                 request = compose(placed(other, name, folders))
                 known = done(run_signature(request), Path(request.outputs))
                 if known is not None:

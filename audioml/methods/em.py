@@ -194,8 +194,7 @@ class Em(Method):
             new[1:] = (number[1:] != number[:-1]) | (part[1:] != part[:-1])
             starts = new.nonzero()[:, 0]
             phone = ids.cpu()[word[there], place[there]][starts] // network.states
-            edges = torch.cat([starts, torch.tensor([int(there.sum())])]) / rate - late
-            edges = edges.clamp(min=0)
+            edges = (torch.cat([starts, torch.tensor([int(there.sum())])]) / rate - late).clamp(min=0)
             rows.append(torch.stack([edges[:-1], edges[1:], phone.to(edges)]))
         length = torch.tensor([row.shape[1] for row in rows])
         out = like.new_zeros(len(rows), 3, int(length.max()))

@@ -22,8 +22,11 @@ class Inner(Method):
 
     `losses`: between waves (audioml/losses.py), and `space`, the mean absolute difference in the output's space.  Where rendering
     passes no useful gradient on (`teaches`), `space` alone is taken; where the representation only speaks (`listens`), the waves
-    alone.
+    alone.  What the representation borrows (a phase) comes from the input, as in every method, unless the method `sends`
+    what it makes to where no input is.
     """
+
+    sends: str = ""
 
     def __init__(self, *, losses: dict[str, float]) -> None:
         compare.check_losses(losses, "losses", ("space",))
@@ -33,9 +36,9 @@ class Inner(Method):
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses outputs that are no audio or no numbers, unequal rates, and levels that a bottleneck would lose."""
         makes_audio(self.name, output)
-        if output.representation.borrows:
+        if output.representation.borrows and self.sends:
             raise Misfit(
-                f"method '{self.name}' passes nothing beside the bottleneck, and representation '{output.representation.name}' "
+                f"method '{self.name}' sends nothing beside its {self.sends}, and representation '{output.representation.name}' "
                 f"borrows the {output.representation.borrows} of the input"
             )
         audio = [s for s in inputs if isinstance(s.world, Wave | Stems)]
@@ -66,7 +69,7 @@ class Inner(Method):
         space, waves = self.compares(output.representation, system.plan.task.unordered)
         context = system.context(batch)
         target = system.encode(output.port, batch)[0] if space or source is None else None
-        frames, _, side = system.blank(true.n, true.x.shape[-1])
+        frames, side = self.sides(system, batch, true.n, true.x.shape[-1])
         z = system.inward(batch, target if source is None else None, context)
         inner, found = self.through(system, z)
         emission = system.outward(inner, frames, context)
@@ -89,7 +92,7 @@ class Inner(Method):
         output, source = system.plan.output, system.plan.flow.source
         context = system.context(inputs)
         if source is not None:
-            frames, _, side = system.blank(inputs[source].n, inputs[source].x.shape[-1])
+            frames, side = self.sides(system, inputs, inputs[source].n, inputs[source].x.shape[-1])
             inner, _ = self.through(system, system.inward(inputs, None, context))
             return render(system, inner, frames, side, context)
         if ask is None:
@@ -98,6 +101,13 @@ class Inner(Method):
         steps = -(-frames // system.network.ratio)
         z = self.prior(system, len(ask.n), steps)
         return render(system, Seq(z, ask.n.new_full((len(ask.n),), steps)), frames, side, context)
+
+    @staticmethod
+    def sides(system: System, inputs: Batch, n: Any, samples: int) -> tuple[int, Any]:
+        """Frames of the output, and what decoding wants beside them: lent by the input, or nothing."""
+        frames, _, side = system.blank(n, samples)
+        rep = system.plan.output.representation
+        return frames, rep.lend(*system.beside(inputs)) if rep.borrows else side
 
     # ---- for Coder (audioml/parts.py) --------------------------------------------------------------------------------------
     def latents(self, system: System, inputs: Batch) -> Seq:

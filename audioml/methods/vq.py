@@ -25,6 +25,8 @@ class Vq(Inner):
     audioml/nn/quantize.py.
     """
 
+    sends = "codes"
+
     def __init__(
         self,
         *,

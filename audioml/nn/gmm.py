@@ -146,7 +146,8 @@ def reestimate(mixtures: Mixtures, sums: Sums, floor: Tensor, least: float) -> N
 def map_means(mixtures: Mixtures, sums: Sums, tau: float) -> None:
     """Maximum a posteriori: each mean moves to (τ·mean + Σx) / (τ + frames) (Gauvain & Lee 1994)."""
     counts = sums.counts[..., None]
-    moved = (tau * mixtures.mean.double() + counts * sums.mean()) / (tau + counts)
+    mean = mixtures.mean.double()
+    moved = mean + counts * (sums.mean() - mean) / (tau + counts).clamp(min=LEAST)
     mixtures.mean.copy_(moved.to(mixtures.mean))
 
 

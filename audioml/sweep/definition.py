@@ -22,6 +22,7 @@ from typing import Any
 from audioml import shelf
 from audioml.cli import prepare
 from audioml.errors import RequestError, did_you_mean
+from audioml.recipe import spelt
 
 PUBLISHED = Path("docs/results/records")
 RESERVED = ("with", "blocks", "tune", "published")
@@ -106,7 +107,7 @@ def _axes(raw: Mapping[str, Any], where: str) -> dict[str, list[str]]:
         values = values if isinstance(values, list) else [values]
         if not values or any(isinstance(v, Mapping) for v in values):
             raise RequestError(f"{where}: {key} should be a value or a list of values")
-        out[str(key)] = [_text(v) for v in values]
+        out[str(key)] = [spelt(v) for v in values]
         if key in shelf.GROUPS:
             for value in out[key]:
                 shelf.require(key, value)
@@ -156,12 +157,3 @@ def _tune(raw: Any, where: str) -> dict[str, list[float]]:
         _check_key(str(key), where)
         out[str(key)] = [float(t) for t in times]  # type: ignore[union-attr]
     return out
-
-
-def _text(value: Any) -> str:
-    """A YAML value as an argument says it."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, list):
-        return "[" + ",".join(_text(v) for v in value) + "]"
-    return str(value)

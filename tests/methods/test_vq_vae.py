@@ -61,7 +61,8 @@ def learn(net: System, batch: dict[str, Seq], steps: int, rate: float = 5e-3, un
 # ---- fit or misfit --------------------------------------------------------------------------------------------------
 REFUSED = [
     ("vq", "asr", "stft", {}, "method 'vq' makes audio, the output 'text' is Text"),
-    ("vae", "codec", "stft_mag", {}, "passes nothing beside the bottleneck, and representation 'stft_mag' borrows the phase"),
+    ("vq", "codec", "stft_mag", {}, "sends nothing beside its codes, and representation 'stft_mag' borrows the phase"),
+    ("vae", "nothing", "stft_mag", {}, "borrows the phase of an input of the same kind, and task 'nothing' has none"),
     ("vq", "codec", "vq", {}, "method 'vq' emits real numbers, and representation 'vq' of the output 'decoded' gives Codes"),
     ("vae", "codec", "stft", {"ports": {"audio": "vq"}}, "takes numbers in, and representation 'vq' of the input 'audio' gives Codes"),
     ("vae", "codec", "stft", {"ports": {"audio": "waveform"}}, "runs at 500 frames/s and output 'decoded' at 62.5; they must be equal"),

@@ -79,6 +79,8 @@ def test_map_weighs_what_was_known_against_what_is_heard() -> None:
     assert torch.allclose(mixtures.mean[:, 0], (10 * before[:, 0] + 20 * heard) / 30)
     gmm.map_means(mixtures, gmm.Sums(5, 1, 4), 10.0)
     assert torch.allclose(mixtures.mean[:, 0], (10 * before[:, 0] + 20 * heard) / 30)  # nothing heard, nothing moved
+    gmm.map_means(mixtures, gmm.Sums(5, 1, 4), 0.0)
+    assert torch.isfinite(mixtures.mean).all()  # nothing heard and nothing believed: 0/0
 
 
 def test_mllr_finds_the_transform_of_a_speaker() -> None:
