@@ -23,15 +23,16 @@ class Inner(Method):
     `losses`: between waves (audioml/losses.py), and `space`, the mean absolute difference in the output's space.  Where rendering
     passes no useful gradient on (`teaches`), `space` alone is taken; where the representation only speaks (`listens`), the waves
     alone.  What the representation borrows (a phase) comes from the input, as in every method, unless the method `sends`
-    what it makes to where no input is.
+    what it makes to where no input is; only then waves can be alike sample by sample, and the losses `lent` are taken too.
     """
 
     sends: str = ""
 
-    def __init__(self, *, losses: dict[str, float]) -> None:
+    def __init__(self, *, losses: dict[str, float], lent: dict[str, float] | None = None) -> None:
         compare.check_losses(losses, "losses", ("space",))
-        self.compared = tuple(losses)
-        self.losses = losses
+        compare.check_losses(lent or {}, "lent")
+        self.compared, self.lent = tuple(losses), tuple(lent or {})
+        self.losses = {**(lent or {}), **losses}
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Refuses outputs that are no audio or no numbers, unequal rates, and levels that a bottleneck would lose."""
@@ -82,8 +83,8 @@ class Inner(Method):
 
     def compares(self, rep: Representation, free: bool) -> tuple[bool, tuple[str, ...]]:
         """Whether spaces are compared, and which losses between waves are taken; `free`: stems come in any order."""
-        waves = tuple(n for n in self.compared if n != "space")
-        if len(waves) in (0, len(self.compared)):
+        waves = tuple(n for n in self.compared if n != "space") + (self.lent if rep.borrows else ())
+        if "space" not in self.compared or not waves:
             return not waves, waves
         return (not rep.listens and not free, waves) if rep.teaches else (True, ())
 

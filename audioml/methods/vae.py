@@ -23,12 +23,12 @@ class Vae(Inner):
     input passes by the mean; without an input the latents are drawn from the prior.
     """
 
-    def __init__(self, *, losses: dict[str, float], beta: float, free: float) -> None:
-        super().__init__(losses=losses)
+    def __init__(self, *, losses: dict[str, float], lent: dict[str, float], beta: float, free: float) -> None:
+        super().__init__(losses=losses, lent=lent)
         if beta < 0 or free < 0:
             raise RequestError(f"method.beta={beta} and method.free={free} should be zero or more")
         self.beta, self.free = beta, free
-        self.losses = {**losses, "kl": beta}
+        self.losses = {**self.losses, "kl": beta}
 
     def parts(self, system: System) -> Any:
         """The layer that gives mean and variance."""

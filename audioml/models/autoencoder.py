@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audioml.kinds import Frames, Space
 from audioml.nn.bottleneck import whole_blocks
-from audioml.nn.layers import Chain, Residual, TimeConv
+from audioml.nn.layers import Chain, FrameNorm, Residual, TimeConv
 from audioml.nn.network import Network
 
 
@@ -87,8 +87,8 @@ class Linear(nn.Module):
 class Autoencoder(Network):
     """Frames [B, width, N] -> z [B, latent, M] -> [B, width, N]; M = ceil(N / product of the strides).
 
-    Each stage has `units` residual units (dilations 1, 3, 9 …), then a strided convolution; channels grow by `growth` up to
-    `widest`.  Latent frame m stands for the block of frames [m·ratio, (m + 1)·ratio), so a causal one looks ahead only within
+    Each stage has `units` residual units (dilations 1, 3, 9 …; each normed frame by frame, without which wide ones ran away at
+    once), then a strided convolution; channels grow by `growth` up to `widest`.  Latent frame m stands for the block of frames [m·ratio, (m + 1)·ratio), so a causal one looks ahead only within
     its block.  `ratio` frames make one answer, so it steps by so many.  `shortcut`: a linear way from each
     block to its latent frame and back, beside the convolutions, which then begin silent.
     """
@@ -119,6 +119,7 @@ class Autoencoder(Network):
 
         def unit(size: int, dilation: int) -> Residual:
             return Residual(
+                FrameNorm(size),
                 nn.ELU(),
                 TimeConv(size, size // 2, kernel, causal=causal, dilation=dilation),
                 nn.ELU(),

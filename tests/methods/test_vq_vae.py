@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from audioml import shelf
+from audioml.coder import RunCoder
 from audioml.draft import Draft, generic_worlds
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Seq, Wave
@@ -280,3 +281,23 @@ def test_masked_prediction_learns_and_renders() -> None:
     with torch.no_grad():
         assert net.eval()({"audio": tones()})["decoded"].x.shape == (2, 1, 2048)
     assert bitrate.measure(net)["latents/rate"].value == "125/4"
+
+
+def test_a_vae_beside_an_input_speaks_with_the_input_s_phase() -> None:
+    """Turning the input by a quarter of its period turns the output so; waves are compared sample by sample there alone."""
+    net = system("vae", task="enhancement", rep="stft_mag").eval()
+    t = torch.arange(4096) / 16000
+    waves = {phase: (0.3 * torch.sin(2 * torch.pi * 1000 * t + phase))[None, None] for phase in (0.0, torch.pi / 2)}
+    with torch.no_grad():
+        made = {p: net({"noisy": Seq(w, torch.tensor([4096]))})["clean"].x[..., 1024:3072] for p, w in waves.items()}
+    turned = torch.fft.rfft(made[torch.pi / 2])[..., 128] / torch.fft.rfft(made[0.0])[..., 128]  # bin 128 of 2048 is 1 kHz
+    assert abs(float(turned.angle()) - torch.pi / 2) < 0.2
+    lent, alone = net.plan.method.loss(net, batch_of(net)), system("vae", task="codec", rep="stft")
+    assert set(lent) == {"spectral", "space", "snr", "kl"}
+    assert set(alone.plan.method.loss(alone, batch_of(alone))) == {"spectral", "space", "kl"}
+
+
+def test_a_coder_gives_no_sound_where_a_phase_is_borrowed() -> None:
+    net = system("vae", task="enhancement", rep="stft_mag")
+    with pytest.raises(RequestError, match="here makes no sound of numbers alone: its representation borrows the phase"):
+        RunCoder(net, "here").sound(torch.zeros(1, net.network.latent, 4), 1024)

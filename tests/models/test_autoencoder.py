@@ -168,3 +168,13 @@ def test_a_shortcut_steps_too() -> None:
         y, state = net.step(block, state)
         out.append(y)
     assert torch.allclose(torch.cat(out, -1), net(h), atol=1e-5)
+
+
+def test_a_wide_one_stays_in_bounds_when_all_its_weights_drift() -> None:
+    """As optimisers push them at first, all one way: without norms the answer grew past 1e4 and every mask was shut for good."""
+    torch.manual_seed(0)
+    net = autoencoder(width=192, latent=32, widest=256, units=2)
+    with torch.no_grad():
+        for p in net.parameters():
+            p += 0.01
+        assert float(net(torch.randn(1, 192, 16)).std()) < 1e3
