@@ -88,9 +88,9 @@ class Autoencoder(Network):
     """Frames [B, width, N] -> z [B, latent, M] -> [B, width, N]; M = ceil(N / product of the strides).
 
     Each stage has `units` residual units (dilations 1, 3, 9 …; each normed frame by frame, without which wide ones ran away at
-    once), then a strided convolution; channels grow by `growth` up to `widest`.  Latent frame m stands for the block of frames [m·ratio, (m + 1)·ratio), so a causal one looks ahead only within
-    its block.  `ratio` frames make one answer, so it steps by so many.  `shortcut`: a linear way from each
-    block to its latent frame and back, beside the convolutions, which then begin silent.
+    once), then a strided convolution; channels grow by `growth` up to `widest`.  Latent frame m stands for the block of frames
+    [m·ratio, (m + 1)·ratio), so a causal one looks ahead only within its block.  `ratio` frames make one answer, so it steps by
+    so many.  `shortcut`: a linear way from each block to its latent frame and back, beside the convolutions, which begin silent.
     """
 
     takes = ("Frames",)
