@@ -1,4 +1,4 @@
-"""docs/grid.md from records: ``python scripts/grid.py [--outputs DIR] [--publish]``."""
+"""docs/grid.md from records: ``python scripts/grid.py [--outputs DIR]``."""
 
 from __future__ import annotations
 

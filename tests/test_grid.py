@@ -43,12 +43,6 @@ def test_the_page_counts_and_explains() -> None:
     assert "- b · y: it cannot be" in text
 
 
-def test_published_records_are_slim() -> None:
-    slim = grid.slim(record("low", 1.0, 3.0, [1.0] * 6, [3.0] * 6))
-    assert set(slim.items) == {"quality/it"}
-    assert "data_report" not in slim.provenance
-
-
 def test_another_process_is_left_alone(tmp_path: object) -> None:
     job = ["task=enhancement", "model=fcn", "preset=smoke", f"outputs={tmp_path}"]
     request = sweep.compose(job)

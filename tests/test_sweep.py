@@ -62,6 +62,31 @@ def test_published_records_count_only_for_the_sweep_that_names_them(
     assert sweep.run(Job(job, str(tmp_path / "published" / "grid"))).status == "known"
 
 
+def test_records_land_among_the_published_as_they_are_made(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(definition, "PUBLISHED", tmp_path / "published")
+    command = ["sweep=talk", "publish=true", "task=enhancement", "model=fcn", "seed=0,1", *tiny_args(tiny, tmp_path)]
+    with pytest.raises(RequestError, match="conf/sweep/smoke.yaml names no folder for published records"):
+        drive.main(["sweep=smoke", *command[1:]])
+    with pytest.raises(RequestError, match="publish=maybe should be true or false"):
+        drive.main(["sweep=talk", "publish=maybe"])
+    drive.main([a for a in command if a != "publish=true"])
+    place = tmp_path / "published" / "talk"
+    assert not place.exists()
+    drive.main(command)
+    assert capsys.readouterr().out.count("done before") == 2
+    landed = [Record.read(p) for p in sorted(place.glob("enhancement_fcn_*.json"))]
+    assert {r.provenance["seed"] for r in landed} == {0, 1}
+    whole = records(tmp_path)[landed[0].signature]
+    assert set(landed[0].items) == {whole.primary} < set(whole.items)
+    assert landed[0].values == whole.values
+    assert "data_report" in whole.provenance.keys() - landed[0].provenance.keys()
+    before = {p: p.stat().st_mtime_ns for p in place.iterdir()}
+    drive.main(["launcher=workers", *command])
+    assert {p: p.stat().st_mtime_ns for p in place.iterdir()} == before
+
+
 def test_every_definition_is_sound() -> None:
     assert {"quick", "grid", "smoke", "talk", "streaming", "data_needs", "fair"} <= set(shelf.names("sweep"))
     for name in shelf.names("sweep"):

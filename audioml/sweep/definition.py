@@ -44,10 +44,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Definition:
-    """A sweep: its blocks, and the folder of published records that count for it."""
+    """A sweep: its blocks, the folder of published records that count for it, and whether its own are to lie there too."""
 
     blocks: tuple[Block, ...]
     published: Path | None = None
+    publish: bool = False
 
     @property
     def axes(self) -> dict[str, list[str]]:

@@ -10,12 +10,11 @@ from typing import Any
 import yaml
 
 from audioml import shelf
-from audioml.cli import summary
 from audioml.errors import AudiomlError, Misfit, RequestError
 from audioml.runfolder import run_signature
 from audioml.sweep.composer import compose
 from audioml.sweep.definition import Definition, define
-from audioml.sweep.jobs import Ended, Job, done, jobs_of, misfits
+from audioml.sweep.jobs import Ended, Job, done, jobs_of, known_before, misfits
 from audioml.sweep.launchers import Launcher
 from audioml.sweep.tuning import Tuned, tuned
 
@@ -23,21 +22,31 @@ RAN = ("done", "failed")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """``sweep=NAME [launcher=NAME] [axis=A,B …] [axis.setting=VALUE …]``: the arguments replace axes of the sweep or add to them.
+    """``sweep=NAME [launcher=NAME] [publish=true] [axis=A,B …] [axis.setting=VALUE …]``: arguments replace axes, or add some.
 
     Raises RequestError for a wrong request, AudiomlError with the count when runs failed.
     """
     given = dict(a.partition("=")[::2] for a in arguments)
     name, launcher = given.pop("sweep", ""), launcher_of(given)
-    definition = define(name).overridden(given)
+    publish = publishes(given.pop("publish", "false"))
+    definition = replace(define(name), publish=publish).overridden(given)
+    if publish and definition.published is None:
+        raise RequestError(f"conf/sweep/{name}.yaml names no folder for published records (published: NAME)")
     with launcher:
         sweep(definition, launcher)
+
+
+def publishes(said: str) -> bool:
+    """Of ``publish=``.  Raises RequestError for another word."""
+    if said not in ("true", "false"):
+        raise RequestError(f"publish={said} should be true or false")
+    return said == "true"
 
 
 def sweep(definition: Definition, launcher: Launcher) -> None:
     """All runs of a definition by an open launcher.  Raises AudiomlError with the count when some failed."""
     plain = [cell for block in definition.blocks if not block.tune for cell in block.cells()]
-    jobs, tunes = jobs_of(plain, definition.published), []
+    jobs, tunes = jobs_of(plain, definition.published, definition.publish), []
     for job, tune in trials(definition):
         jobs += [job] if tune is None else tune.pending()
         tunes += [tune] if tune else []
@@ -59,8 +68,9 @@ def trials(definition: Definition) -> Iterable[tuple[Job, Tuned | None]]:
     """Each cell of the tuned blocks with its trials; None where there is nothing to tune: then the jobs are run as they are."""
     for block in definition.blocks:
         for cell in block.cells(without="seed") if block.tune else ():
-            (job, *more) = jobs_of([(*cell, f"seed={s}") for s in block.axes.get("seed", ())] or [cell], definition.published)
-            tune = tuned(cell, block, job.published)
+            cells = [(*cell, f"seed={s}") for s in block.axes.get("seed", ())] or [cell]
+            (job, *more) = jobs_of(cells, definition.published, definition.publish)
+            tune = tuned(cell, block, job)
             yield job, tune
             yield from ((other, None) for other in more if tune is None)
 
@@ -133,6 +143,6 @@ def survey(job: Job) -> Ended | None:
     except RequestError as error:
         return Ended(job, "failed", f"failed: {error}")
     record: Any = done(run_signature(request), Path(request.outputs), job.published)
-    return Ended(job, "known", f"done before: {summary(record)}") if record is not None else None
+    return known_before(job, record) if record is not None else None
 
 

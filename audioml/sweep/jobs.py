@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from audioml.build import Request
@@ -19,10 +19,12 @@ RECORD = "record.json"
 
 @dataclass(frozen=True)
 class Job:
-    """Arguments of one run.  `wait`: for another process that is at it, instead of leaving it alone."""
+    """Arguments of one run.  `published`: a folder whose records count as done too; `publish`: leave the record there as well;
+    `wait`: for another process that is at it, instead of leaving it alone."""
 
     arguments: tuple[str, ...]
     published: str | None = None
+    publish: bool = False
     wait: bool = False
 
     def names(self, key: str) -> bool:
@@ -62,8 +64,9 @@ def run(job: Job, request: Request | None = None) -> Ended:
         with FileLock(outputs / "runs" / f".{sign}.lock", timeout=-1 if job.wait else 0):
             known = done(sign, outputs, job.published)
             if known is not None:
-                return Ended(job, "known", f"done before: {summary(known)}", record=known)
+                return known_before(job, known)
             record = execute(request, resume=unfinished(sign, outputs))
+            shelve(job, record)
             return Ended(job, "done", summary(record), time.time() - begin, time.process_time() - cpu, record)
     except Timeout:
         return Ended(job, "busy", "another process is at it")
@@ -81,6 +84,27 @@ def work(job: Job) -> Ended:
     except Exception as error:  # a flaw of ours in one cell must not cost the other cells
         why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
     return Ended(job, "failed", f"failed: {why}", time.time() - begin, time.process_time() - cpu)
+
+
+def known_before(job: Job, record: Record) -> Ended:
+    """A job that is done already."""
+    shelve(job, record)
+    return Ended(job, "known", f"done before: {summary(record)}", record=record)
+
+
+def shelve(job: Job, record: Record) -> None:
+    """Leave a slim copy of a finished record where the sweep publishes, if it is to be published and is not there yet."""
+    if job.publish and job.published is not None and record.status == "done":
+        place = Path(job.published) / f"{record.axes.get('task')}_{record.axes.get('row')}_{record.signature}.json"
+        if not any(place.parent.rglob(f"*{record.signature}*.json")):
+            slim(record).write(place)
+
+
+def slim(record: Record) -> Record:
+    """The record with per-item numbers of its primary metric only, and without the report on the data."""
+    items, floor = ({k: v for k, v in i.items() if k == record.primary} for i in (record.items, record.baseline_items))
+    provenance = {k: v for k, v in record.provenance.items() if k != "data_report"}
+    return replace(record, items=items, baseline_items=floor, provenance=provenance)
 
 
 def misfits(job: Job, misfit: Misfit) -> Ended:
@@ -122,6 +146,6 @@ def candidates(sign: str, outputs: Path, published: str | Path | None = None) ->
     yield from sorted(Path(published).rglob(f"*{sign}*.json")) if published is not None else ()
 
 
-def jobs_of(cells: Sequence[tuple[str, ...]], published: Path | None) -> list[Job]:
+def jobs_of(cells: Sequence[tuple[str, ...]], published: Path | None, publish: bool = False) -> list[Job]:
     """Jobs of cells, each cell once."""
-    return [Job(cell, str(published) if published else None) for cell in dict.fromkeys(cells)]
+    return [Job(cell, str(published) if published else None, publish) for cell in dict.fromkeys(cells)]

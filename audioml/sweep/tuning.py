@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,12 @@ class Tuned:
     seeds: tuple[str, ...]
     trials: tuple[Trial, ...]
     outputs: Path
-    published: str | None
+    job: Job
+
+    @property
+    def published(self) -> str | None:
+        """Where records lie that count as done."""
+        return self.job.published
 
     def pending(self) -> list[Job]:
         """The trials to run: a best one that moved to the runs proper is there to stay."""
@@ -77,7 +82,7 @@ class Tuned:
             for path in list(candidates(best.signature, self.outputs / FOLDER)):
                 if done(best.signature, self.outputs) is None and path.name == RECORD:
                     adopt(path.parent, self.outputs / "runs")
-        return [Job((*self.cell, *seed(s), *settings), self.published) for s in self.seeds], sentence
+        return [replace(self.job, arguments=(*self.cell, *seed(s), *settings)) for s in self.seeds], sentence
 
 
 def adopt(folder: Path, runs: Path) -> None:
@@ -94,8 +99,11 @@ def seed(said: str) -> tuple[str, ...]:
     return (f"seed={said}",) if said else ()
 
 
-def tuned(cell: tuple[str, ...], block: Block, published: str | None) -> Tuned | None:
-    """The trials of a cell; None where nothing is trained, or nothing fits.  Raises RequestError for a factor that cannot be."""
+def tuned(cell: tuple[str, ...], block: Block, job: Job) -> Tuned | None:
+    """The trials of a cell, whose runs are like `job`; None where nothing is trained, or nothing fits.
+
+    Raises RequestError for a factor that cannot be.
+    """
     seeds = tuple(block.axes.get("seed", ("",)))
     try:
         request = compose((*cell, *seed(seeds[0])))
@@ -110,9 +118,9 @@ def tuned(cell: tuple[str, ...], block: Block, published: str | None) -> Tuned |
             f"{key}={default(request, key) * factor:.6g}" for key, factor in zip(block.tune, factors, strict=True) if factor != 1
         )
         arguments = tuple(a for a in (*cell, *seed(seeds[0]), *settings) if not a.startswith("outputs="))
-        job = Job((*arguments, f"outputs='{outputs / FOLDER}'"), published)
-        trials.append(Trial(factors, settings, run_signature(compose(job.arguments)), job))
-    return Tuned(cell, seeds, tuple(trials), outputs, published)
+        trial = replace(job, arguments=(*arguments, f"outputs='{outputs / FOLDER}'"), publish=False)
+        trials.append(Trial(factors, settings, run_signature(compose(trial.arguments)), trial))
+    return Tuned(cell, seeds, tuple(trials), outputs, job)
 
 
 def default(request: Request, key: str) -> float:

@@ -25,7 +25,7 @@ def main(parent: int) -> None:
     imports = time.process_time()
     for line in sys.stdin:
         raw = json.loads(line)
-        ended = work(Job(tuple(raw["arguments"]), raw["published"], raw["wait"]))
+        ended = work(Job(**{**raw, "arguments": tuple(raw["arguments"])}))
         told = {"status": ended.status, "said": ended.said, "seconds": ended.seconds, "cpu_s": ended.cpu_s}
         print(json.dumps({**told, "imports_cpu_s": imports}), file=answers, flush=True)
 

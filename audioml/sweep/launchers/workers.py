@@ -7,6 +7,7 @@ it ends when its input ends, or within half a second when the process that start
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import selectors
@@ -96,7 +97,7 @@ class _Worker:
     def give(self, job: Job, fitted: Job) -> None:
         """One line; where the process is gone already, its end is heard next."""
         self.job = job
-        plain = {"arguments": fitted.arguments, "published": fitted.published, "wait": fitted.wait}
+        plain = dataclasses.asdict(fitted)
         with contextlib.suppress(OSError):
             self.process.stdin.write(json.dumps(plain).encode() + b"\n")  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
