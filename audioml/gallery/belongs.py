@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -105,7 +106,7 @@ def _compared(run: Run, said: Mapping[str, Any], config: Mapping[str, Any] | Non
         if own is _UNKNOWN:
             unknown |= key.partition(".")[0] not in CONDITIONS
         elif not _same(own, wanted):
-            changed.append(Change(key, "not set" if own is _UNSET else clean(spelt(own), 60), clean(spelt(wanted), 60)))
+            changed.append(Change(key, _shown(own), clean(spelt(wanted), 60)))
     return changed, unknown
 
 
@@ -129,6 +130,12 @@ def _own(run: Run, key: str, wanted: Any, said: Mapping[str, Any], config: Mappi
     for part in key.split("."):
         value = value.get(part, _UNSET) if isinstance(value, Mapping) else _UNSET
     return value
+
+
+def _shown(own: Any) -> str:
+    if own is _UNSET:
+        return "not set"
+    return clean(reprlib.repr(own) if isinstance(own, list | dict) else spelt(own), 60)  # a record may be nested without end
 
 
 def _same(own: Any, wanted: Any) -> bool:

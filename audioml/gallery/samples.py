@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from audioml.dashboard.clips import CLIPS, inside, manifest
 from audioml.examples import safe_name
+from audioml.gallery.rolls import Roll, read_notes, rolls
 from audioml.records import cannot_write
 from audioml.table.cells import clean
 from audioml.table.words import word_marks
 
-ROLES = {"input": "input", "output": "made by the run", "target": "truth"}
+ROLES = {"input": "input", "output": "output", "target": "target (truth)"}
 STARTS = {"png": b"\x89PNG\r\n\x1a\n", "mid": b"MThd"}
 OURS = re.compile(r"[0-9a-f]{20}\.(flac|png|mid)")
 
@@ -31,12 +32,13 @@ class Sound:
 
 @dataclass(frozen=True)
 class Said:
-    """One text: its words, each with whether the truth has it too; perhaps the same as MIDI, and the name to save it under."""
+    """One text: its words, each with whether the truth has it too; a score also as a piano roll, and as MIDI to `save` as."""
 
     title: str
     words: tuple[tuple[str, bool], ...]
     midi: str = ""
     save: str = ""
+    roll: Roll | None = None
 
 
 @dataclass
@@ -95,7 +97,10 @@ def _clip(folder: Path, raw: dict[str, Any], store: Store) -> Clip:
         for entry in (entry for entry in raw["files"] if entry.get("role") == role):
             sound = _sound(folder, entry, title, store)
             clip.sounds += [sound] if sound else []
-        clip.texts += [_said(folder, raw, entry, title, store) for entry in raw["texts"] if entry.get("role") == role]
+    texts = [(entry, title) for role, title in ROLES.items() for entry in raw["texts"] if entry.get("role") == role]
+    drawn = rolls([read_notes(inside(folder, entry.get("file"))) for entry, _ in texts])
+    said = [_said(folder, raw, entry, title, store) for entry, title in texts]
+    clip.texts = [replace(text, roll=roll) for text, roll in zip(said, drawn, strict=True)]
     here = [title for role, title in ROLES.items() if any(entry.get("role") == role for entry in raw["files"])]
     clip.panels = ", ".join(here)
     return clip
