@@ -289,8 +289,9 @@ def test_the_scale_runs_from_worse_to_better() -> None:
     assert high["baseline"] < high["value"] < high["ceiling"]
     assert high["value"] == pytest.approx(50)
     assert scale(Value(0.3, "", "low"), None, None) is None
-    assert scale(Value(0.3, "", "low"), Value(0.3), None) is None
-    assert scale(not_measured("x"), Value(0.3), None) is None
+    assert scale(Value(0.3, "", "low"), Value(0.9), None) is None, "where the best is not known, nothing is near to it"
+    assert scale(Value(0.3, "", "low"), Value(0.3), Value(0.3)) is None
+    assert scale(not_measured("x"), Value(0.3), Value(0.1)) is None
 
 
 # ---- samples ---------------------------------------------------------------------------------------------------------
@@ -448,7 +449,7 @@ def test_a_missing_folder_is_one_sentence(tmp_path: Path, capsys: pytest.Capture
 def test_neither_help_nor_the_page_needs_torch(tmp_path: Path) -> None:
     sounding(tmp_path / "runs")
     code = "import sys; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
-    for arguments, said in ((["--help"], "usage: gallery.py"), ([str(tmp_path / "runs"), "--out", str(tmp_path / "page")], "1 results of 1 stages of recipes, 6 sounds")):
+    for arguments, said in ((["--help"], "usage: gallery.py"), ([str(tmp_path / "runs"), "--out", str(tmp_path / "page")], "1 result(s) in 1 of")):
         done = subprocess.run([sys.executable, "-c", code, "scripts/gallery.py", *arguments], capture_output=True, text=True, cwd=ROOT, env=os.environ, check=False)
         assert done.returncode == 0, done.stderr
         assert said in done.stdout

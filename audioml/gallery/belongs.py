@@ -152,10 +152,11 @@ def _same(own: Any, wanted: Any) -> bool:
 
 # ---- the same by signature -------------------------------------------------------------------------------------------
 def _signed_alike(run: Run, name: str, stage: str) -> bool | None:
-    """Whether the record's signature is that of the stage as it stands; None where that cannot be told (other data)."""
+    """Whether the record's signature is that of the stage as it stands; None where that cannot be told (other data, or sized
+    to a budget)."""
     axes = run.record.axes
-    fixed = tuple(f"{key}={axes[key]}" for key in ("preset", "seed", "share", "budget") if axes.get(key) is not None)
-    if axes.get("data") != _usual_data(name, stage) or not all(re.fullmatch(r"[a-z]+=[\w.:+-]+", word) for word in fixed):
+    fixed = tuple(f"{key}={axes[key]}" for key in ("preset", "seed", "share") if axes.get(key) is not None)
+    if axes.get("budget") or axes.get("data") != _usual_data(name, stage) or not all(re.fullmatch(r"[a-z]+=[\w.:+-]+", word) for word in fixed):
         return None
     signature = _signature(name, stage, fixed)
     return None if signature is None else signature == run.record.signature

@@ -17,7 +17,8 @@ def main(argv: Sequence[str]) -> None:
 
     folders = asked.folders or [folder for folder in FOLDERS if folder.is_dir()]
     made = write_gallery(folders, asked.out, command=shlex.join(["python", "scripts/gallery.py", *argv]))
-    print(f"{made.index} (open it in a browser): {made.entries} results of {made.stages} stages of recipes, {made.players} sounds")
+    shown = f"{made.entries} result(s) in {made.stages} of {made.of} stages of recipes, {made.players} sound(s)"
+    print(f"{made.index} (open it in a browser): {shown}")
 
 
 def _parser() -> argparse.ArgumentParser:

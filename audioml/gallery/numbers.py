@@ -62,11 +62,11 @@ def metric(primary: str, unit: str) -> tuple[str, str]:
 
 
 def scale(value: Value, baseline: Value | None, ceiling: Value | None) -> dict[str, Any] | None:
-    """Places in % from the worst (left) to the best (right); None where there is nothing to compare with."""
+    """Places in % from the worst (left) to the best (right); None where one end is not known: how near is near to nothing?"""
     marks = {"value": _number(value), "baseline": _number(baseline), "ceiling": _number(ceiling)}
-    if marks["value"] is None or value.better not in ("high", "low") or marks["baseline"] is marks["ceiling"] is None:
+    if None in marks.values() or value.better not in ("high", "low"):
         return None
-    known = [mark for mark in (*marks.values(), *(value.ci or ())) if mark is not None]
+    known = [float(mark) for mark in (*marks.values(), *(value.ci or ())) if mark is not None]
     low, high = min(known), max(known)
     if not low < high:
         return None

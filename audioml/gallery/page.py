@@ -31,11 +31,12 @@ ASSETS = ("gallery.css", "gallery.js")
 
 @dataclass(frozen=True)
 class Written:
-    """The page, and how many entries, stages with one, and players it shows."""
+    """The page, how many entries it shows, in how many stages of how many, and how many players."""
 
     index: Path
     entries: int
     stages: int
+    of: int
     players: int
 
 
@@ -60,7 +61,7 @@ def write_gallery(folders: Sequence[Path], out: Path, command: str) -> Written:
     entries = [entry for stage in stages for entry in stage["main"]["entries"]]
     every = [e for stage in stages for block in (stage["main"], stage["varied"], stage["perhaps"]) for e in block["entries"]]
     players = sum(bool(sound.file) for entry in every for clip in entry["clips"] for sound in clip.sounds)
-    return Written(out / "index.html", len(entries), sum(bool(stage["main"]["entries"]) for stage in stages), players)
+    return Written(out / "index.html", len(entries), sum(bool(stage["main"]["entries"]) for stage in stages), len(stages), players)
 
 
 def _system(system: System, shown: dict[tuple[str, str], list[Shown]], store: Store) -> dict[str, Any]:
