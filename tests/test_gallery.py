@@ -376,6 +376,16 @@ def test_scores_can_be_downloaded(tmp_path: Path) -> None:
     assert (tmp_path / "page" / links[1][0]).read_bytes() == (place / "midi/bwv_1.output.score.mid").read_bytes()
 
 
+def test_what_is_called_a_picture_or_a_score_and_is_none_is_left_out(tmp_path: Path) -> None:
+    place, played = sounding(tmp_path / "runs"), playing(tmp_path / "runs")
+    (place / "audio/talker_0.png").write_text("<svg onload='alert(1)'/>", "utf-8")
+    (played / "midi/bwv_1.output.score.mid").write_text("<html>", "utf-8")
+    text, made = page(tmp_path, tmp_path / "runs")
+    assert made.players == 6
+    assert text.count("<img") == 1
+    assert text.count(".mid\" download=") == 2
+
+
 def test_scores_are_drawn_on_one_scale(tmp_path: Path) -> None:
     playing(tmp_path / "runs")
     text, _ = page(tmp_path, tmp_path / "runs")
