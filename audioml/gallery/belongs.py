@@ -156,7 +156,8 @@ def _signed_alike(run: Run, name: str, stage: str) -> bool | None:
     to a budget)."""
     axes = run.record.axes
     fixed = tuple(f"{key}={axes[key]}" for key in ("preset", "seed", "share") if axes.get(key) is not None)
-    if axes.get("budget") or axes.get("data") != _usual_data(name, stage) or not all(re.fullmatch(r"[a-z]+=[\w.:+-]+", word) for word in fixed):
+    plain = all(re.fullmatch(r"[a-z]+=[\w.:+-]+", word) for word in fixed)  # a record may hold anything, Hydra reads a language
+    if not plain or axes.get("budget") or axes.get("data") != _usual_data(name, stage):
         return None
     signature = _signature(name, stage, fixed)
     return None if signature is None else signature == run.record.signature
