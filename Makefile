@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
-.PHONY: setup run test test-full lint matrix grid talk dashboard clean
+.PHONY: setup run test test-full lint matrix grid talk dashboard gallery clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,9 @@ clean:
 
 dashboard: setup
 	$(PY) scripts/dashboard.py
+
+gallery: setup
+	$(PY) scripts/gallery.py
 
 matrix: setup
 	$(PY) scripts/matrix.py --check

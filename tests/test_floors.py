@@ -16,7 +16,7 @@ FLOORS = {
     "tasks": 2, "representations": 2, "models": 2, "methods": 2, "data": 2,
     "shelf": 3, "plan": 3, "readers": 3, "adapters": 3, "system": 3, "datamodule": 3, "lit": 3, "evaluate": 3,
     "build": 4, "budget": 4, "recipe": 4, "draft": 4, "coder": 4, "laws": 4, "grid": 4, "roundtrip": 4, "probes": 4,
-    "runfolder": 4, "run": 4, "cli": 4, "sweep": 4, "crossval": 4, "enrol": 4, "predict": 4, "search": 4, "talk": 4,
+    "runfolder": 4, "run": 4, "cli": 4, "gallery": 4, "sweep": 4, "crossval": 4, "enrol": 4, "predict": 4, "search": 4, "talk": 4,
 }
 SHELVES = ("tasks", "representations", "models", "methods", "data")
 FILES = sorted((ROOT / "audioml").rglob("*.py"))

@@ -80,7 +80,7 @@ def manifest(folder: Path | None) -> list[dict[str, Any]]:
 def _clip(raw: dict[str, Any]) -> dict[str, Any]:
     found = {key: raw.get(key) if isinstance(raw.get(key), list) else [] for key in ("files", "texts")}
     lists = {key: [entry for entry in entries if isinstance(entry, dict)] for key, entries in found.items()}
-    return {"name": clean(raw.get("name", ""), 80), **lists}
+    return {"name": clean(raw.get("name", ""), 80), "spectrogram": raw.get("spectrogram"), **lists}
 
 
 def _digest(folder: Path, clip: dict[str, Any]) -> str:

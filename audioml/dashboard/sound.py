@@ -25,21 +25,14 @@ def encode(path: Path, lowered: float = 0.0) -> dict[str, Any]:
     room; `lowered` [dB] is what the run had to take off so that 16 bits would hold it.  Raises what soundfile raises.
     """
     import numpy as np
-    import soundfile
 
-    with soundfile.SoundFile(path) as file:
-        rate, x = file.samplerate, file.read(int(LONGEST * file.samplerate), dtype="float32", always_2d=True)
-    if not len(x):
-        raise ValueError("no samples")
-    x = np.nan_to_num(x)
-    out = io.BytesIO()
-    soundfile.write(out, x, rate, format="FLAC", subtype="PCM_16")
+    x, rate = decoded(path)
     level = loudness(x, rate)
     peak = float(np.abs(x).max(initial=0.0))
     gain, short = matching_gain(level, peak)
     return {
         "kind": "audio/flac",
-        "data": base64.b64encode(out.getvalue()).decode(),
+        "data": base64.b64encode(flac(x, rate)).decode(),
         "rate": rate,
         "seconds": round(len(x) / rate, 4),
         "lufs": round(level, 2) if math.isfinite(level) else None,
@@ -47,6 +40,27 @@ def encode(path: Path, lowered: float = 0.0) -> dict[str, Any]:
         "short": round(short, 2),
         "lowered": lowered,
     }
+
+
+def decoded(path: Path) -> tuple[np.ndarray, int]:
+    """The first 12 s of a sound file as finite samples [T, C], and its rate.  Raises what soundfile raises, ValueError for none."""
+    import numpy as np
+    import soundfile
+
+    with soundfile.SoundFile(path) as file:
+        rate, x = file.samplerate, file.read(int(LONGEST * file.samplerate), dtype="float32", always_2d=True)
+    if not len(x):
+        raise ValueError("no samples")
+    return np.nan_to_num(x), rate
+
+
+def flac(x: np.ndarray, rate: int) -> bytes:
+    """Samples [T, C] as a FLAC file of 16 bits."""
+    import soundfile
+
+    out = io.BytesIO()
+    soundfile.write(out, x, rate, format="FLAC", subtype="PCM_16")
+    return out.getvalue()
 
 
 def loudness(x: np.ndarray, rate: int) -> float:
