@@ -57,10 +57,6 @@ class DataModule(pl.LightningDataModule):
         """The fixed clips of split "test", padded into batches."""
         return ClipLoader(self, "test")
 
-    def clips(self, split: str) -> Iterator[Clip]:
-        """The fixed items of `split`, in order."""
-        return (self.prepared.clip(split, i) for i in range(self.prepared.size(split)))
-
 
 class TrainLoader:
     """One epoch of training batches per iteration, made ahead by one thread.
@@ -113,7 +109,7 @@ class ClipLoader:
         """Neighbouring clips that go into one batch: at most `batch_size`, and no more audio than `valid_seconds`."""
         if self._groups is None:
             self._groups, first, longest = [], 0, 0.0
-            for i, clip in enumerate(self.data.clips(self.split)):
+            for i, clip in enumerate(self.data.prepared.clips(self.split)):
                 length = max((seconds_of(clip.ports[p], world) for p, world in self.data.ports.items()), default=0.0)
                 full = i - first >= self.data.batch_size or max(longest, length) * (i + 1 - first) > self.data.valid_seconds
                 if full and i > first:

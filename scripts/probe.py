@@ -33,7 +33,9 @@ def probed(folder: Path, seconds: float) -> Record:
     if not run.plan.method.trains:
         raise RequestError(f"{folder} holds no trained system: method '{run.plan.method.name}' learns nothing")
     system = load(run)
-    record.values |= measure_all(system, trial_of(request, sampled(request), folder, record.provenance), seconds)
+    prepared = sampled(request)
+    trial = trial_of(request, prepared, list(prepared.clips("test")), folder, record.provenance)
+    record.values |= measure_all(system, trial, seconds)
     here = {key: value for key, value in provenance().items() if key in ("created", "git", "host", "cpu", "versions")}
     record.provenance |= {"measures": measures(), "probed": here}
     return record

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from audioml.build import Request
-from audioml.corpus import Prepared
+from audioml.corpus import Clip, Prepared
 from audioml.datamodule import DataModule
 from audioml.evaluate import Sample
 from audioml.history import read_history
@@ -35,8 +35,7 @@ def batches_of(request: Request, prepared: Prepared, stretch: int) -> DataModule
     )
 
 
-def trial_of(request: Request, prepared: Prepared, folder: Path, spent: Mapping[str, Any]) -> Trial:
-    """Test clips, the first training batch, the curves and costs of a run."""
-    clips = [prepared.clip("test", i) for i in range(prepared.size("test"))]
+def trial_of(request: Request, prepared: Prepared, clips: Sequence[Clip], folder: Path, spent: Mapping[str, Any]) -> Trial:
+    """Test `clips`, the first training batch, the curves and costs of a run."""
     batch = batches_of(request, prepared, 1).batch(0) if request.plan.method.trains else None
     return Trial(clips, prepared.statistics, batch, read_history(folder / "metrics.csv"), spent)
