@@ -12,6 +12,7 @@ import torch
 from audioml.corpus import Clip, Prepared
 from audioml.data.prefetch import prefetch
 from audioml.kinds import Batch, Label, Notes, Phones, Seq, Tags, Text, World
+from audioml.plan import Plan
 
 
 class DataModule(pl.LightningDataModule):
@@ -56,6 +57,18 @@ class DataModule(pl.LightningDataModule):
     def test_dataloader(self) -> ClipLoader:
         """The fixed clips of split "test", padded into batches."""
         return ClipLoader(self, "test")
+
+
+def batches_of(prepared: Prepared, plan: Plan, preset: Mapping[str, Any], seed: int, *, stretch: int) -> DataModule:
+    """The data as a run of `plan` reads it: batches and crops as its `preset` says, `stretch` steps between validations."""
+    return DataModule(
+        prepared,
+        plan.worlds(),
+        batch_size=preset["batch"],
+        seconds=None if plan.task.whole_clips else max(preset["seconds"], plan.task.seconds or 0.0),
+        steps_per_epoch=stretch,
+        seed=seed,
+    )
 
 
 class TrainLoader:

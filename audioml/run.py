@@ -145,9 +145,7 @@ class _Run:
 
     def data(self) -> None:
         """Prepare the corpus; say what was skipped."""
-        from audioml.probes._trial import sampled
-
-        self.prepared = sampled(self.request)
+        self.prepared = self.request.prepare()
         skipped = self.prepared.report.get("skipped", [])
         self.record.provenance |= {"data_fingerprint": self.prepared.fingerprint, "data_report": dict(self.prepared.report)}
         for entry in skipped:
@@ -180,9 +178,9 @@ class _Run:
         """Fit with checkpoints, then take the best weights."""
         import torch
 
+        from audioml.datamodule import batches_of
         from audioml.history import History
         from audioml.lit import Lit, Meter, checkpoints, load_weights
-        from audioml.probes._trial import batches_of
 
         preset, last, method = self.preset, self.folder / "checkpoints" / "last.ckpt", self.request.plan.method
         turns = len(method.turns)
@@ -214,7 +212,7 @@ class _Run:
         try:
             trainer.fit(
                 lit,
-                datamodule=batches_of(self.request, self.prepared, stretch),
+                datamodule=batches_of(self.prepared, self.request.plan, preset, self.request.seed, stretch=stretch),
                 ckpt_path=str(last) if done else None,
                 weights_only=True,
             )
