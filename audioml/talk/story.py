@@ -6,11 +6,19 @@ from collections.abc import Iterable
 
 from audioml import stats
 from audioml.table.cells import few, number, with_interval
+from audioml.table.paired import BEATS, EVEN, UNTESTED, WORSE
 from audioml.table.text import escape
 from audioml.talk.agree import AGREE, DISAGREE, NOT, Correlation, Judged
 from audioml.talk.evidence import Arena, Row
 from audioml.talk.opinion import SUITABLE
 from audioml.talk.pages import Result, about, correlation, shown
+
+AGAINST_FLOOR = {
+    BEATS: "beats the baseline",
+    EVEN: "not better than the baseline",
+    WORSE: "worse than the baseline",
+    UNTESTED: "not tested against the baseline",
+}
 
 
 def story(result: Result) -> str:
@@ -145,8 +153,7 @@ def _level(arena: Arena, row: Row) -> str:
     if not isinstance(value.value, int | float):
         return "not measured"
     said = with_interval(float(value.value), value.ci) if value.ci else number(float(value.value))
-    floor = {"beats": "beats the baseline", "even": "not better than the baseline", "worse": "worse than the baseline"}
-    return f"{said} {value.unit}".strip() + f", {floor.get(row.delta.verdict, 'not tested against the baseline')}"
+    return f"{said} {value.unit}".strip() + f", {AGAINST_FLOOR[row.delta.verdict]}"
 
 
 def _by_level(arena: Arena, names: Iterable[str]) -> list[str]:
