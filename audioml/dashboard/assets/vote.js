@@ -8,12 +8,12 @@
 
   // ---- a trial ----
   const any = (list) => list[Math.floor(Math.random() * list.length)];
-  const able = (clips, ids, stem) =>
+  const able = (clips, ids) =>
     clips
-      .map((clip) => [clip, ids.filter((id) => clip.takes.some((take) => take.id === id && audioml.pickSound(take, stem)))])
+      .map((clip) => [clip, ids.filter((id) => clip.takes.some((take) => take.id === id && take.sounds.length))])
       .filter(([, own]) => own.length > 1);
   const next = (clips, ids) => {
-    const found = able(clips, mode === "abx" ? pair : ids, "");
+    const found = able(clips, mode === "abx" ? pair : ids);
     if (!found.length) return null;
     const [clip, own] = any(found);
     const one = any(own),
