@@ -26,8 +26,7 @@ from audioml.history import History
 from audioml.records import Value
 from audioml.table import build_table, write_table
 from audioml.table.collect import find_runs
-from tests.sample_runs import HOSTILE, PRIMARY, bare, enhancement, gallery
-from tests.test_table import three_seeds
+from tests.sample_runs import HOSTILE, PRIMARY, bare, enhancement, gallery, three_seeds
 
 
 @pytest.fixture(scope="module")
