@@ -9,7 +9,7 @@ from typing import Any
 
 from audioml import shelf
 from audioml.budget import preset_for, said, sized, trainer_for
-from audioml.corpus import Corpus
+from audioml.corpus import Corpus, Prepared
 from audioml.draft import AXES, Draft, Row, generic_worlds, row_of
 from audioml.errors import Misfit, RequestError, did_you_mean
 from audioml.kinds import World
@@ -51,6 +51,16 @@ class Request:
             **({"share": self.share} if self.share < 1 else {}),
             **({"budget": self.budget} if self.budget else {}),
         }
+
+    def prepare(self) -> Prepared:
+        """The data with as many validation and test clips as the preset says, and the share of the training clips.  Slow the first
+        time, as Corpus.prepare is; imports torch."""
+        from audioml.evaluate import Sample
+
+        preset, whole = self.settings["preset"], self.corpus.prepare(self.plan.task)
+        if self.share < 1:
+            whole.narrow(self.share, self.seed)
+        return Sample(whole, {"valid": preset["valid_items"], "test": preset["test_items"]})
 
     def sentence(self) -> str:
         """Every axis with its choice, and who chose it."""

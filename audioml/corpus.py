@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,3 +60,7 @@ class Prepared:
     def clip(self, split: str, index: int) -> Clip:
         """Fixed evaluation item, the same in every run (mixtures are drawn from the item's index, not from the run's seed)."""
         raise NotImplementedError
+
+    def clips(self, split: str) -> Iterator[Clip]:
+        """All fixed items of `split`, in order, each read when it is asked for."""
+        return (self.clip(split, index) for index in range(self.size(split)))

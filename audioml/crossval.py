@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audioml.cli import prepare
 from audioml.errors import RequestError
 from audioml.provenance import signature
 from audioml.records import Items, Record, Value, Values
-from audioml.runfolder import run_signature
-from audioml.sweep import Job, compose, done, run
+from audioml.sweep import Job, compose, run
 
 OWN = ("by", "folds", "out")
 
@@ -48,16 +46,13 @@ def main(arguments: Sequence[str]) -> None:
     records, begin = [], time.time()
     for k, fold in enumerate(folds, 1):
         job = [*rest, f"data.fold_column={given['by']}", f"data.test_fold={_listed(fold)}"]
-        for argument in job:
-            prepare(argument)
         left = f", about {(time.time() - begin) / (k - 1) * (len(folds) - k + 1) / 60:.0f} min left" if k > 1 else ""
         print(f"[{k}/{len(folds)}{left}] test: {', '.join(fold)}", flush=True)
-        print(f"    {run(Job(tuple(job))).said}", flush=True)
-        request = compose(job)
-        record = done(run_signature(request), Path(request.outputs))
-        if record is None:
-            raise RequestError(f"fold {k} is not done (another process may be at it); the same command goes on from there")
-        records.append(record)
+        ended = run(Job(tuple(job)))
+        print(f"    {ended.said}", flush=True)
+        if ended.record is None:
+            raise RequestError(f"fold {k} is not done ({ended.said}); the same command goes on from there")
+        records.append(ended.record)
     pooled = pool(records)
     print("\n".join(report(records[0].primary, pooled)))
     if given.get("out"):

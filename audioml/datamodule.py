@@ -12,6 +12,7 @@ import torch
 from audioml.corpus import Clip, Prepared
 from audioml.data.prefetch import prefetch
 from audioml.kinds import Batch, Label, Notes, Phones, Seq, Tags, Text, World
+from audioml.plan import Plan
 
 
 class DataModule(pl.LightningDataModule):
@@ -57,9 +58,17 @@ class DataModule(pl.LightningDataModule):
         """The fixed clips of split "test", padded into batches."""
         return ClipLoader(self, "test")
 
-    def clips(self, split: str) -> Iterator[Clip]:
-        """The fixed items of `split`, in order."""
-        return (self.prepared.clip(split, i) for i in range(self.prepared.size(split)))
+
+def batches_of(prepared: Prepared, plan: Plan, preset: Mapping[str, Any], seed: int, *, stretch: int) -> DataModule:
+    """The data as a run of `plan` reads it: batches and crops as its `preset` says, `stretch` steps between validations."""
+    return DataModule(
+        prepared,
+        plan.worlds(),
+        batch_size=preset["batch"],
+        seconds=None if plan.task.whole_clips else max(preset["seconds"], plan.task.seconds or 0.0),
+        steps_per_epoch=stretch,
+        seed=seed,
+    )
 
 
 class TrainLoader:
@@ -113,7 +122,7 @@ class ClipLoader:
         """Neighbouring clips that go into one batch: at most `batch_size`, and no more audio than `valid_seconds`."""
         if self._groups is None:
             self._groups, first, longest = [], 0, 0.0
-            for i, clip in enumerate(self.data.clips(self.split)):
+            for i, clip in enumerate(self.data.prepared.clips(self.split)):
                 length = max((seconds_of(clip.ports[p], world) for p, world in self.data.ports.items()), default=0.0)
                 full = i - first >= self.data.batch_size or max(longest, length) * (i + 1 - first) > self.data.valid_seconds
                 if full and i > first:

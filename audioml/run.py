@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audioml.build import Request
-from audioml.corpus import Prepared
+from audioml.corpus import Clip, Prepared
 from audioml.errors import AudiomlError, RequestError, RunError, Stopped
 from audioml.plan import Plan
 from audioml.provenance import provenance
@@ -138,15 +138,14 @@ class _Run:
             self.train()
         if not self.main_process:
             return
-        self.judge()
-        self.probe()
+        clips = list(self.prepared.clips("test"))
+        self.judge(clips)
+        self.probe(clips)
         self.logger.finish(self.record.as_dict(), self.folder)
 
     def data(self) -> None:
         """Prepare the corpus; say what was skipped."""
-        from audioml.probes._trial import sampled
-
-        self.prepared = sampled(self.request)
+        self.prepared = self.request.prepare()
         skipped = self.prepared.report.get("skipped", [])
         self.record.provenance |= {"data_fingerprint": self.prepared.fingerprint, "data_report": dict(self.prepared.report)}
         for entry in skipped:
@@ -179,9 +178,9 @@ class _Run:
         """Fit with checkpoints, then take the best weights."""
         import torch
 
+        from audioml.datamodule import batches_of
         from audioml.history import History
         from audioml.lit import Lit, Meter, checkpoints, load_weights
-        from audioml.probes._trial import batches_of
 
         preset, last, method = self.preset, self.folder / "checkpoints" / "last.ckpt", self.request.plan.method
         turns = len(method.turns)
@@ -213,7 +212,7 @@ class _Run:
         try:
             trainer.fit(
                 lit,
-                datamodule=batches_of(self.request, self.prepared, stretch),
+                datamodule=batches_of(self.prepared, self.request.plan, preset, self.request.seed, stretch=stretch),
                 ckpt_path=str(last) if done else None,
                 weights_only=True,
             )
@@ -244,8 +243,8 @@ class _Run:
             "threads": torch.get_num_threads(),
         }
 
-    def judge(self) -> None:
-        """The test split through the system, beside the floor and the ceiling; examples to look at and hear."""
+    def judge(self, clips: list[Clip]) -> None:
+        """The test clips through the system, beside the floor and the ceiling; examples to look at and hear."""
         import torch
 
         from audioml.evaluate import system_outputs, trivial_scores
@@ -253,7 +252,6 @@ class _Run:
         from audioml.metrics import evaluate
 
         plan, task = self.request.plan, self.request.plan.task
-        clips = [self.prepared.clip("test", i) for i in range(self.prepared.size("test"))]
         device = "cuda" if torch.cuda.is_available() and "cuda" in self.record.provenance.get("device", "") else "cpu"
         torch.manual_seed(self.request.seed)  # what samples does so alike in every repetition
         found = system_outputs(self.net.to(device), clips, device)
@@ -267,12 +265,12 @@ class _Run:
         self.record.provenance["test_items"] = [clip.name for clip in clips]
         write_examples(self.folder, plan, clips, found)
 
-    def probe(self) -> None:
+    def probe(self, clips: list[Clip]) -> None:
         """What the system costs, how far it hears and how it streams."""
         from audioml.probes import measure_all, measures
         from audioml.probes._trial import trial_of
 
-        trial = trial_of(self.request, self.prepared, self.folder, self.record.provenance)
+        trial = trial_of(self.request, self.prepared, clips, self.folder, self.record.provenance)
         self.record.values |= measure_all(self.net.eval(), trial)
         self.record.provenance["measures"] = measures()
 

@@ -19,11 +19,12 @@ from typing import Any
 
 from audioml import shelf
 from audioml.cli import prepare
-from audioml.errors import AudiomlError, RequestError, RunError, Stopped
+from audioml.errors import AudiomlError, RequestError, RunError, Stopped, did_you_mean
 from audioml.runfolder import run_signature
 from audioml.sweep import compose, done
 
 OWN = ("trials", "storage", "prune")
+KINDS = ("log", "float", "int", "choice")  # of ranges
 MACHINE = ("trainer.threads", "trainer.progress", "outputs", "logger", "name", "data.cache")  # do not change what is learnt
 BEFORE = 5  # trials that are never pruned, and drawn at random, before the rest learn from them
 APART = ("task", "representation", "method", "ports", "data")  # searched over, they change what the loss means
@@ -31,7 +32,7 @@ APART = ("task", "representation", "method", "ports", "data")  # searched over, 
 
 @dataclass(frozen=True)
 class Axis:
-    """One searched setting: `kind` log, float, int or choice."""
+    """One searched setting: `kind` is one of KINDS."""
 
     key: str
     kind: str
@@ -58,10 +59,13 @@ class Axis:
 
 def axis_of(key: str, text: str) -> Axis | None:
     """``log:1e-4,1e-2 int:8,32 float:0,0.5 choice:a,b``, or None for a plain value.  Raises RequestError."""
-    match = re.fullmatch(r"(log|float|int|choice):(.*)", text)
-    if match is None:
-        return None
+    match = re.fullmatch(r"(\w+):(.*)", text)
+    if match is None or (match[1] not in KINDS and "," not in match[2]):
+        return None  # such as budget=macs:2e8; a bare comma is in no plain value
     kind, values = match[1], [v.strip() for v in match[2].split(",")]
+    if kind not in KINDS:
+        near = did_you_mean(kind, KINDS)
+        raise RequestError(f"{key}={text}: '{kind}' is no kind of range{near or ';'} kinds: {', '.join(KINDS)}")
     wrong = f"{key}={text} should be of the form {key}={kind}:{'A,B,…' if kind == 'choice' else 'LOW,HIGH'}"
     if kind == "choice":
         if len(values) < 2 or not all(values):

@@ -70,7 +70,7 @@ def clips_of(run: Path) -> tuple[Any, list[Clip], list[dict[str, Any]]]:
     if request.names["task"] != "beat_tracking":
         raise RequestError(f"{run} is a run of task={request.names['task']}; this compares runs of task=beat_tracking")
     prepared = request.corpus.prepare(request.plan.task)
-    clips = [prepared.clip("test", i) for i in range(prepared.size("test"))]
+    clips = list(prepared.clips("test"))
     return request, clips, system_outputs(load(finished(run)), clips, "cpu")
 
 

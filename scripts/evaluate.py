@@ -72,7 +72,7 @@ def judged(folder: Path, split: str, likelihood: bool, other: Settings) -> dict[
 
     request, run = request_of(folder, other), finished(folder, other)
     task, prepared, system = run.plan.task, request.corpus.prepare(request.plan.task), load(run)
-    clips = [prepared.clip(split, i) for i in range(prepared.size(split))]
+    clips = list(prepared.clips(split))
     torch.manual_seed(request.seed)
     judge, outputs = task, system_outputs
     if likelihood:

@@ -27,6 +27,7 @@ import torch  # noqa: E402
 from audioml.cli import guarded  # noqa: E402
 from audioml.corpus import Clip  # noqa: E402
 from audioml.errors import RequestError  # noqa: E402
+from audioml.evaluate import Sample  # noqa: E402
 from audioml.kinds import Batch, Label, Seq, Text, Wave  # noqa: E402
 from audioml.methods.trivial import PREDICTORS  # noqa: E402
 from audioml.metrics import Scores, evaluate  # noqa: E402
@@ -170,15 +171,13 @@ def main(arguments: Sequence[str]) -> None:
     ports = check_pair(runs[0].plan, runs[1].plan, (args.maker, args.judge))
     maker, judge = (load(run) for run in runs)
     prepared = request_of(args.judge).corpus.prepare(judge.plan.task)
-    size = prepared.size(args.split)
-    count = min(size, args.items or size)
-    clips = [prepared.clip(args.split, k * size // count) for k in range(count)]
+    clips = list(Sample(prepared, {args.split: args.items or None}).clips(args.split))
     found = judged(maker, judge, clips, ports)
     for row, words in SHOWN.items():
         values = [f"{n.partition('/')[2]} {v}" for n, v in shown(found[row][0]).items()]
         print(f"{words}: {', '.join(values)}")
     report = {
-        "maker": args.maker.name, "judge": args.judge.name, "split": args.split, "clips": count,
+        "maker": args.maker.name, "judge": args.judge.name, "split": args.split, "clips": len(clips),
         "rows": {row: {n: v.as_dict() for n, v in found[row][0].values.items()} for row in SHOWN},
         "texts": [wording(judge.plan.output.world, c.ports[ports[3]]) for c in clips],
         "heard": {row: found[row][1] for row in SHOWN},

@@ -22,7 +22,7 @@ from audioml.records import Record
 def probed(folder: Path, seconds: float) -> Record:
     """The record of the run in `folder`, measured anew by every probe.  RequestError for a run that is not done."""
     from audioml.predict import load
-    from audioml.probes._trial import sampled, trial_of
+    from audioml.probes._trial import trial_of
     from audioml.provenance import provenance
     from audioml.runfolder import finished, request_of
 
@@ -33,7 +33,9 @@ def probed(folder: Path, seconds: float) -> Record:
     if not run.plan.method.trains:
         raise RequestError(f"{folder} holds no trained system: method '{run.plan.method.name}' learns nothing")
     system = load(run)
-    record.values |= measure_all(system, trial_of(request, sampled(request), folder, record.provenance), seconds)
+    prepared = request.prepare()
+    trial = trial_of(request, prepared, list(prepared.clips("test")), folder, record.provenance)
+    record.values |= measure_all(system, trial, seconds)
     here = {key: value for key, value in provenance().items() if key in ("created", "git", "host", "cpu", "versions")}
     record.provenance |= {"measures": measures(), "probed": here}
     return record

@@ -85,6 +85,17 @@ def bare(root: Path, name: str, **changes: Any) -> Path:
     return root / name
 
 
+def three_seeds(root: Path, model: str, levels: list[float], **more: Any) -> None:
+    """A run of `model` per level, which is about its mean, of seeds 0, 1, …; the items are as hard for all."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 1, ITEMS)
+    for seed, level in enumerate(levels):
+        items = (level + shared + rng.normal(0, 0.2, ITEMS)).tolist()
+        values = {PRIMARY: Value(sum(items) / ITEMS, "dB", "high", ITEMS), "latency/block_p95_ms": Value(1.0 + seed, "ms", "low"),
+                  "streaming/class": Value("online")}  # fmt: skip
+        bare(root, f"{model}{seed}", axes={"model": model, "seed": seed}, values=values, items={PRIMARY: items}, **more)
+
+
 def gallery(root: Path) -> Path:
     """All that a table has to cope with, below `root`.  Made once per process, then copied."""
     shutil.copytree(_gallery(), root, dirs_exist_ok=True)

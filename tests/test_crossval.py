@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from audioml import crossval
 from audioml.crossval import _listed, dealt, main, mean_of, pool, report
 from audioml.errors import RequestError
 from audioml.records import Record, Value
-from audioml.sweep import compose
+from audioml.sweep import Ended, compose
 from tests.data.sound_folders import noise, write
 
 KEY = "quality/accuracy"
@@ -108,3 +109,6 @@ def test_all_folds_from_one_command(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert found.values[found.primary].n == 12
     main(job)
     assert capsys.readouterr().out.count("done before") == 2
+    monkeypatch.setattr(crossval, "run", lambda fold: Ended(fold, "busy", "another process is at it"))
+    with pytest.raises(RequestError, match=r"fold 1 is not done \(another process is at it\); the same command goes on"):
+        main(job)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audioml import stats
 from audioml.cli import guarded
 from audioml.dashboard.configs import flat_config
 from audioml.dashboard.curves import POINTS, curves, thin
@@ -25,8 +26,7 @@ from audioml.history import History
 from audioml.records import Value
 from audioml.table import build_table, write_table
 from audioml.table.collect import find_runs
-from tests.sample_runs import HOSTILE, PRIMARY, bare, enhancement, gallery
-from tests.test_table import three_seeds
+from tests.sample_runs import HOSTILE, PRIMARY, bare, enhancement, gallery, three_seeds
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,12 @@ def test_sections_never_mix_data(tmp_path: Path) -> None:
 
 
 def test_a_row_says_what_was_proven(runs: Path) -> None:
-    rows = {row["name"]: row for row in data(site(runs), "data/index")["sections"][1]["rows"]}
+    section = data(site(runs), "data/index")["sections"][1]
+    rows = {row["name"]: row for row in section["rows"]}
+    for i, row in enumerate(section["rows"]):
+        letters = section["tied"][i][:i] + section["tied"][i][i + 1 :]
+        rival = row["done"] and not row["role"]
+        assert (set(letters) == {"?"}) != rival, f"{row['name']}: the floor and what failed are nobody's rivals"
     badges = {name: [badge["text"] for badge in row["badges"]] for name, row in rows.items()}
     assert badges["cnn1d"] == ["beats baseline", "streaming proven"]
     assert badges["unet"] == ["beats baseline"]  # the sample says it is offline
@@ -120,14 +125,17 @@ def test_ties_of_one_seed_are_those_of_the_paired_t_interval() -> None:
     rng = np.random.default_rng(0)
     easy = rng.normal(0, 5, 40)  # what makes an item easy for all cancels
     items = [list(easy + rng.normal(shift, 1, 40)) for shift in (0, 0.1, 0.5, 2)]
-    found = tied([{0: row} for row in items], "high")
+    def letters(rows: list[stats.Seeds]) -> list[str]:
+        return tied(rows, stats.compare(dict(enumerate(rows)), "high"))
+
+    found = letters([{0: row} for row in items])
     for i, a in enumerate(items):
         for j, b in enumerate(items):
             assert found[i][j] == ("1" if i == j else "t" if ttest_rel(a, b).pvalue > 0.05 else "d")
-    assert tied([{0: [1.0, 2.0]}, {0: [1.0, 2.0]}, {}, {0: [1.0] * 9}], "high") == ["1???", "?1??", "??1?", "???1"]
+    assert letters([{0: [1.0, 2.0]}, {0: [1.0, 2.0]}, {}, {0: [1.0] * 9}]) == ["1???", "?1??", "??1?", "???1"]
     gaps = [{0: items[0]}, {0: [None, *items[3][1:]]}, {0: [None] * 36 + items[3][36:]}, {1: items[0]}]
-    assert [row[0] for row in tied(gaps, "high")] == ["1", "d", "?", "?"]
-    assert tied([], "high") == []
+    assert [row[0] for row in letters(gaps)] == ["1", "d", "?", "?"]
+    assert letters([]) == []
 
 
 def test_ties_of_several_seeds_are_the_tables_own(tmp_path: Path) -> None:

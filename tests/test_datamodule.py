@@ -110,7 +110,7 @@ def test_fixed_clips_in_batches(tmp_path: Path) -> None:
     data = corpus("folder", path=str(tmp_path / "set"), cache=str(tmp_path / "c"))
     prepared, ports = data.prepare(SEPARATE), data.provides(SEPARATE)
     plain = DataModule(prepared, ports, batch_size=2, seconds=0.1, steps_per_epoch=1, seed=0)
-    batches, clips = list(plain.test_dataloader()), list(plain.clips("test"))
+    batches, clips = list(plain.test_dataloader()), list(prepared.clips("test"))
     assert [len(batch["mix"].n) for batch in batches] == [2, 1]
     assert len(plain.test_dataloader()) == 2
     for clip, (b, r) in zip(clips, ((0, 0), (0, 1), (1, 0))):

@@ -119,7 +119,8 @@ def test_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     ears, clips = Listens(planned("asr", "ctc", 16000)), recorded(["one", "two", "two three", "four"], "text")
     systems = {"maker": Speaks(), "judge": ears}
-    prepared = SimpleNamespace(size=lambda split: len(clips), clip=lambda split, i: clips[i])
+    known = {"fingerprint": "", "report": {}, "statistics": {}}
+    prepared = SimpleNamespace(size=lambda split: len(clips), clip=lambda split, i: clips[i], **known)
     corpus = SimpleNamespace(prepare=lambda task: prepared)
     monkeypatch.setattr(runfolder, "finished", lambda folder: systems[folder.name])
     monkeypatch.setattr(runfolder, "request_of", lambda folder: SimpleNamespace(corpus=corpus))

@@ -28,6 +28,8 @@ SPACE = ("model=fcn", "model.learning_rate=log:1e-4,1e-1", "model.width=int:4,16
         (["model.width=int:32,8"], "with LOW below HIGH"),
         (["model.learning_rate=log:0,1"], "with LOW below HIGH, both above zero"),
         (["model.learning_rate=float:0,inf"], "with LOW below HIGH"),
+        (["model.width=intt:3,4"], r"model.width=intt:3,4: 'intt' is no kind of range; did you mean int\? kinds: log, float, int, choice"),
+        ([*SPACE, "model.causal=either:true,false"], "'either' is no kind of range; kinds: log"),
         (["method=choice:mask"], "method=choice:A,B"),
         (["method=choice:mask,regres"], r"method=regres does not exist; did you mean regress\?"),
         (["modle.width=int:1,2"], r"'modle' is no axis or setting; did you mean model\?"),
@@ -38,6 +40,11 @@ SPACE = ("model=fcn", "model.learning_rate=log:1e-4,1e-1", "model.width=int:4,16
 def test_wrong_requests(arguments: list[str], sentence: str) -> None:
     with pytest.raises(RequestError, match=sentence):
         search.read(arguments)
+
+
+def test_plain_values_may_hold_colons() -> None:
+    plain = ("budget=macs:2e8", "data.sources={speech:a,noise:b}", "data.path='x:a,b'")
+    assert search.read([*SPACE, *plain]).fixed == ("model=fcn", *plain)
 
 
 def test_an_equal_search_is_one_study() -> None:

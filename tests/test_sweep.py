@@ -34,7 +34,7 @@ def test_a_sweep_skips_what_is_done_and_goes_on_after_a_failure(tiny: Path, tmp_
     assert " s left] model=fcn representation=stft: fidelity/" in first, "what is the same for all is not repeated"
     drive.main(arguments)
     assert capsys.readouterr().out.count("done before") == 3
-    with pytest.raises(RequestError, match=r"sweep=quik does not exist; did you mean quick\? sweeps: "):
+    with pytest.raises(RequestError, match=r"sweep=quik does not exist; did you mean quick\? choices: "):
         drive.main(["sweep=quik"])
 
 

@@ -15,7 +15,7 @@ from audioml.table.collect import Run, fingerprint
 from audioml.table.columns import Column
 from audioml.table.paired import BEATS, EVEN, WORSE
 from audioml.table.rows import Row
-from audioml.table.seeds import Entry, seed_of
+from audioml.table.seeds import seed_of
 
 # what the page adds to the table's columns, because a choice is made by it
 DELAY = Column(
@@ -63,13 +63,8 @@ def section_data(section: Section, key: str, shares: bool = False) -> dict[str, 
         "absent": [column.title for column in section.absent],
         "columns": columns,
         "rows": rows,
-        "tied": tied([_rival(row, section.primary) for row in section.rows], section.better),
+        "tied": tied(section.rivals, section.pairs),
     }
-
-
-def _rival(row: Row, primary: str) -> stats.Seeds:
-    """Items by seed of a row that the table compares with the others: floor and ceiling are none of them."""
-    return Entry(row.runs, row.record).numbers(primary) if row.done and not row.role else {}
 
 
 def siblings(section: Section) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from audioml import stats
@@ -13,19 +13,16 @@ if TYPE_CHECKING:
 LETTERS = {stats.TIE: "1", stats.BETTER: "0", stats.WORSE: "0", stats.UNTESTED: "?"}
 
 
-def tied(rows: Sequence[stats.Seeds], better: str) -> list[str]:
+def tied(rows: Sequence[stats.Seeds], pairs: Mapping[tuple[int, int], stats.Contrast]) -> list[str]:
     """For each row a text with one letter per row: "1" not distinguishable, "0" different, "?" not testable.
 
-    That is the verdict of ``audioml.stats.compare``, after Holm over all pairs.  Where two rows share one seed alone there is no
-    verdict on the rows: "t" and "d" then say whether these two trained networks tie or differ over the test items (the 95 % t
-    interval of the mean paired difference holds zero, or does not).
+    That is the verdict of ``audioml.stats.compare``, given as `pairs` of places in `rows`, after Holm over all.  Where two rows
+    share one seed alone there is no verdict on the rows: "t" and "d" then say whether these two trained networks tie or differ over
+    the test items (the 95 % t interval of the mean paired difference holds zero, or does not).
     """
-    names = [str(place) for place in range(len(rows))]
-    pairs = stats.compare(dict(zip(names, rows, strict=True)), better, intervals=False)
-    letters = [["1"] * len(rows) for _ in rows]
+    letters = [["1" if i == j else "?" for j in range(len(rows))] for i in range(len(rows))]
     alone = _one_seed(rows)
-    for (a, b), found in pairs.items():
-        i, j = int(a), int(b)
+    for (i, j), found in pairs.items():
         letters[i][j] = letters[j][i] = alone[i][j] if found.verdict == stats.ONE_SEED else LETTERS[found.verdict]
     return ["".join(row) for row in letters]
 
@@ -40,7 +37,7 @@ def _one_seed(rows: Sequence[stats.Seeds]) -> list[list[str]]:
         places = [place for place, row in enumerate(rows) if row.get(seed)]
         for size in {len(rows[place][seed]) for place in places}:
             alike = [place for place in places if len(rows[place][seed]) == size]
-            x = np.array([[np.nan if n is None else n for n in rows[place][seed]] for place in alike], dtype=np.float64)
+            x = np.array([rows[place][seed] for place in alike], dtype=np.float64)
             for place, own in zip(alike, x, strict=True):
                 mean, error, n = _paired(own, x)
                 same = np.abs(mean) <= stdtrit(np.maximum(n - 1, 1), 0.975) * error

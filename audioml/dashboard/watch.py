@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from audioml.dashboard.live import FRESH, stamp
 from audioml.dashboard.site import Site
 from audioml.table.build import build_table
-from audioml.table.collect import RECORD, TRACES, find_runs
+from audioml.table.collect import RECORD, find_runs, published, run_folders
 
 RESTS = 1.0  # seconds between two looks at the disk, however many pages ask
 
@@ -79,19 +78,12 @@ class Watch:
     def _see(self) -> Seen:
         records, live = hashlib.sha256(), hashlib.sha256()
         unfinished = []
-        for top in self.folders:
-            for place, below, files in os.walk(top, followlinks=False):
-                below.sort()
-                if RECORD in files:
-                    below.clear()
-                    records.update(_state(Path(place) / RECORD).encode())
-                elif traces := [name for name in TRACES if name in files]:
-                    below.clear()
-                    unfinished.append(Path(place))
-                    live.update("".join(_state(Path(place) / name) for name in traces).encode())
-        for folder in self.records:
-            for path in sorted(folder.glob("*.json")):
-                records.update(_state(path).encode())
+        for folder, names in run_folders(self.folders):
+            (records if RECORD in names else live).update("".join(_state(folder / name) for name in names).encode())
+            if RECORD not in names:
+                unfinished.append(folder)
+        for path in published(self.records):
+            records.update(_state(path).encode())
         return Seen(records.hexdigest()[:12], live.hexdigest()[:12], f"{stamp(self.votes)}", unfinished)
 
 

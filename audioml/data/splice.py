@@ -32,7 +32,7 @@ class Spliced(Prepared):
     def __init__(self, clips: Clips, count: Sequence[int]) -> None:
         self.gain_db = clips.augment.gain_db
         clips.augment = replace(clips.augment, gain_db=0.0)
-        self.clips, self.low, self.high = clips, int(count[0]), int(count[1])
+        self.single, self.low, self.high = clips, int(count[0]), int(count[1])
         self.wave = next(port for port, world in clips.worlds.items() if isinstance(world, Wave))
         self.texts = [port for port, world in clips.worlds.items() if isinstance(world, Text)]
         self.rate = clips.tape.rate
@@ -49,22 +49,22 @@ class Spliced(Prepared):
 
     def narrow(self, share: float, seed: int) -> None:
         """Fewer training clips to join."""
-        self.clips.narrow(share, seed)
-        self._mates["train"] = _mates(self.clips.splits["train"].groups)
+        self.single.narrow(share, seed)
+        self._mates["train"] = _mates(self.single.splits["train"].groups)
 
     def size(self, split: str) -> int:
         """Fixed strings; for train the clips that may begin one."""
-        return self.clips.size(split) if split == "train" else len(self._strings[split])
+        return self.single.size(split) if split == "train" else len(self._strings[split])
 
     def train_batch(self, step: int, items: int, seconds: float | None, seed: int) -> dict[str, tuple[Any, Any]]:
         """Port -> ([B, C, T] float32 or strings, valid steps [B]); always whole strings.  Pure in (seed, step)."""
         rng = np.random.default_rng([seed, step, 5])
-        first = rows_for(seed, step, items, self.clips.size("train"))
+        first = rows_for(seed, step, items, self.single.size("train"))
         counts = rng.integers(self.low, self.high + 1, items)
         strings = [
             np.concatenate([[row], rng.choice(self._mates["train"][row], k - 1)]) for row, k in zip(first, counts, strict=True)
         ]
-        drawn = self.clips.draw(rng, np.concatenate(strings).astype(np.int64), None)
+        drawn = self.single.draw(rng, np.concatenate(strings).astype(np.int64), None)
         x, n = drawn[self.wave]
         if self.gain_db:
             x = x * decibels(rng, -self.gain_db, self.gain_db, items).astype(np.float32).repeat(counts)[:, None, None]
@@ -83,7 +83,7 @@ class Spliced(Prepared):
 
     def clip(self, split: str, index: int) -> Clip:
         """String `index` of `split`, the same in every run."""
-        parts = [self.clips.clip(split, int(row)) for row in self._strings[split][index]]
+        parts = [self.single.clip(split, int(row)) for row in self._strings[split][index]]
         rng = np.random.default_rng([_FIXED, SPLITS.index(split), index])
         waves = [part.ports[self.wave] for part in parts]
         ports: dict[str, Any] = {self.wave: self._joined(rng, waves, np.asarray([w.shape[-1] for w in waves]))}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from audioml.lazy import LazyModule
 from audioml.stats.means import LEVEL, Doubt, Seeds, doubt, estimate, interval_of
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 else:
     np = LazyModule("numpy")
+
+Name = TypeVar("Name")  # what a row is called, or its place
 
 FEWEST = 5  # items; below this resampling is no evidence
 BETTER, WORSE, TIE, ONE_SEED, UNTESTED = "better", "worse", "tie", "one seed", "not tested"
@@ -48,29 +50,38 @@ def contrast(a: Seeds, b: Seeds, *, interval: bool = True) -> Contrast:
 
     Without the `interval`, which is resampled, it takes no time to speak of.
     """
+    return _contrast(_numbers(a), _numbers(b), interval)[0]
+
+
+def _numbers(row: Seeds) -> dict[int, np.ndarray]:
+    """Seed -> its items [I], NaN where one could not be measured."""
+    return {seed: np.array(items, dtype=np.float64) for seed, items in row.items()}
+
+
+def _contrast(a: Mapping[int, np.ndarray], b: Mapping[int, np.ndarray], interval: bool) -> tuple[Contrast, np.ndarray | None]:
+    """The contrast, and the differences [S, I] that it is of, where there are any."""
     try:
-        x, shared = _gaps(a, b)
+        x = _gaps(a, b)
     except ValueError as why:
-        return Contrast(reason=str(why))
+        return Contrast(reason=str(why)), None
     found = Contrast(float(x.mean()), interval_of(x) if interval else None, *x.shape)
-    if len(shared) == 1:
-        return replace(found, verdict=ONE_SEED, reason="one seed is one draw")
-    return replace(found, p=_p(x, doubt(x)))
+    if len(x) == 1:
+        return replace(found, verdict=ONE_SEED, reason="one seed is one draw"), x
+    return replace(found, p=_p(x, doubt(x))), x
 
 
-def _gaps(a: Seeds, b: Seeds) -> tuple[np.ndarray, list[int]]:
-    """Differences [S, I] over what both have, and the seeds.  Raises ValueError with the reason why there are none."""
+def _gaps(a: Mapping[int, np.ndarray], b: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Differences [S, I] over the seeds and items that both have.  Raises ValueError with the reason why there are none."""
     shared = sorted(set(a) & set(b))
     if not shared:
         raise ValueError("no seed in common")
     if len({len(row[s]) for row in (a, b) for s in shared}) > 1:
         raise ValueError("not the same test items")
-    left, right = (np.array([[np.nan if v is None else v for v in row[s]] for s in shared], dtype=np.float64) for row in (a, b))
-    gap = left - right
+    gap = np.stack([a[s] - b[s] for s in shared])
     x = gap[:, np.isfinite(gap).all(0)]
     if x.shape[1] < FEWEST:
         raise ValueError(f"{x.shape[1]} comparable items, at least {FEWEST} are needed")
-    return x, shared
+    return x
 
 
 def _p(x: np.ndarray, known: Doubt) -> float:
@@ -92,14 +103,18 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare(rows: Mapping[str, Seeds], better: str, *, intervals: bool = True) -> dict[tuple[str, str], Contrast]:
+def compare(rows: Mapping[Name, Seeds], better: str, *, intervals: bool = True) -> dict[tuple[Name, Name], Contrast]:
     """Every pair (a, b) of `rows`, in their order, after Holm over all pairs that could be tested.
 
     The verdict says how `a` stands to `b`: better, worse, tie, one seed, not tested.  `better`: "high" | "low".
     """
-    pairs = {(a, b): contrast(rows[a], rows[b], interval=intervals) for a, b in combinations(rows, 2)}
-    tested = [key for key, found in pairs.items() if found.p is not None]
-    for key, adjusted in zip(tested, holm(_pooled([_gaps(rows[a], rows[b])[0] for a, b in tested])), strict=True):
+    numbers = {name: _numbers(row) for name, row in rows.items()}
+    pairs, gaps = {}, {}
+    for key in combinations(rows, 2):
+        pairs[key], x = _contrast(numbers[key[0]], numbers[key[1]], intervals)
+        if pairs[key].p is not None:
+            gaps[key] = x
+    for key, adjusted in zip(gaps, holm(_pooled(list(gaps.values()))), strict=True):
         found = pairs[key]
         pairs[key] = replace(found, adjusted=adjusted, verdict=_verdict(found.difference or 0.0, adjusted, better))
     return pairs
@@ -152,7 +167,9 @@ def _verdict(difference: float, adjusted: float, better: str) -> str:
     return BETTER if (difference > 0) == (better == "high") else WORSE
 
 
-def standings(rows: Mapping[str, Seeds], better: str, pairs: Mapping[tuple[str, str], Contrast] | None = None) -> dict[str, str]:
+def standings(
+    rows: Mapping[Name, Seeds], better: str, pairs: Mapping[tuple[Name, Name], Contrast] | None = None
+) -> dict[Name, str]:
     """Each row against the one with the best mean among those of several seeds.
 
     "best" is said only where no other row ties with it; where one does, both are "tie with the best".

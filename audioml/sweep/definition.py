@@ -74,9 +74,6 @@ class Definition:
 
 def define(name: str) -> Definition:
     """The definition in conf/sweep/NAME.yaml.  Raises RequestError for a name or a key that does not exist."""
-    if name not in shelf.names("sweep"):
-        near = did_you_mean(name, shelf.names("sweep"))
-        raise RequestError(f"sweep={name} does not exist{near or ';'} sweeps: {', '.join(shelf.names('sweep'))}")
     return read(shelf.load("sweep", name), f"conf/sweep/{name}.yaml")
 
 

@@ -14,13 +14,17 @@ from audioml.table.cells import ABSENT, UNASKED, clean
 from audioml.table.collect import Found, Run, fingerprint
 from audioml.table.columns import COLUMNS, Column
 from audioml.table.rows import Row, make_row, role_of
-from audioml.table.seeds import entries, lost_seeds
+from audioml.table.seeds import Entry, entries, lost_seeds
 from audioml.table.words import footnotes, summary
 
 
 @dataclass
 class Section:
-    """Comparable rows, best first.  `absent` are the columns that no row fills; `notes` are footnotes."""
+    """Comparable rows, best first.  `absent` are the columns that no row fills; `notes` are footnotes.
+
+    `rivals` are the rows' primary items by seed, {} for a row that is not compared with the others (floor, ceiling, a failed run);
+    `pairs` how two of them compare, by their places in `rows`.
+    """
 
     task: str
     data: str
@@ -37,6 +41,8 @@ class Section:
     absent: list[Column] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     summary: str = ""
+    rivals: list[stats.Seeds] = field(default_factory=list)
+    pairs: dict[tuple[int, int], stats.Contrast] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -149,11 +155,7 @@ def _section(key: Conditions, runs: list[Run]) -> Section:
     unit, better = (known[0].unit, known[0].better) if known else ("", "")
     section = Section(*key, clean(primary, 80), clean(unit, 20), better, [])
     found = entries(runs)
-    rivals = {str(i): e.numbers(primary) for i, e in enumerate(found) if e.record.status == "done" and not role_of(e.record)}
-    places = stats.standings(rivals, better)
-    section.rows = [make_row(entry, primary, better, places.get(str(i), "")) for i, entry in enumerate(found)]
-    sign = 1 if better == "low" else -1
-    section.rows.sort(key=lambda row: (not row.done, *_rank(row.cells["primary"].value, sign), row.name, row.run.name))
+    _fill(section, found, primary)
     spoken = [column for column in COLUMNS if any(_speaks(row, column) for row in section.rows)]
     own = next((column for column in COLUMNS if primary in column.names), None)
     section.columns = [_titled(column, section, own) for column in spoken if column is not own]
@@ -161,6 +163,20 @@ def _section(key: Conditions, runs: list[Run]) -> Section:
     section.notes = [*footnotes(section.rows, section.primary), *lost_seeds(found, runs)]
     section.summary = summary(section.rows)
     return section
+
+
+def _fill(section: Section, found: list[Entry], primary: str) -> None:
+    """Rows, best first, and how those that are rivals compare."""
+    rivals = {i: e.numbers(primary) for i, e in enumerate(found) if e.record.status == "done" and not role_of(e.record)}
+    pairs = stats.compare(rivals, section.better, intervals=False)
+    standings = stats.standings(rivals, section.better, pairs)
+    rows = [make_row(entry, primary, section.better, standings.get(i, "")) for i, entry in enumerate(found)]
+    sign = 1 if section.better == "low" else -1
+    ranks = [(not row.done, *_rank(row.cells["primary"].value, sign), row.name, row.run.name) for row in rows]
+    order = sorted(range(len(rows)), key=ranks.__getitem__)
+    section.rows, section.rivals = [rows[i] for i in order], [rivals.get(i, {}) for i in order]
+    place = {i: k for k, i in enumerate(order)}
+    section.pairs = {(place[a], place[b]): contrast for (a, b), contrast in pairs.items()}
 
 
 def _rank(value: Any, sign: int) -> tuple[bool, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,12 @@ def clean(text: Any, longest: int = 400) -> str:
     flat = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in str(text)[: 4 * longest])
     flat = " ".join(flat.split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def few(names: Iterable[str], most: int = 6) -> str:
+    """The first `most` of `names`, and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def number(value: float, size: float | None = None) -> str:

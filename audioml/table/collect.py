@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audioml.errors import RequestError, RunError
 from audioml.records import Record
-from audioml.table.cells import clean
+from audioml.table.cells import clean, few
 
 RECORD = "record.json"
 TRACES = ("metrics.csv", "train.log")  # a folder with one of these but no record is a run that was killed, or still runs
@@ -45,20 +45,24 @@ def find_runs(folders: Iterable[Path], records: Iterable[Path] = (), some: bool 
     Raises RequestError for a missing folder, or, where there should be `some`, when nothing is found.
     """
     found, seen = Found(), []
-    unfinished = found.unfinished
     folders, records = list(folders), list(records)
     for folder in [*folders, *records]:
         if not folder.is_dir():
             raise RequestError(f"there is no folder {folder}; name one that holds runs, or first train: python train.py")
-    for path, folder in [*_walk(folders, unfinished), *_flat(records)]:
+    places: list[tuple[Path, Path | None]] = []
+    for folder, names in run_folders(folders):
+        if RECORD in names:
+            places.append((folder / RECORD, folder))
+        else:
+            found.unfinished.append(folder)
+    for path, folder in [*places, *((path, None) for path in published(records))]:
         try:
             seen.append(Run(Record.read(path), path, folder))
         except RunError as error:
             found.notes.append(f"Skipped: {clean(error)}.")
-    if unfinished:
-        names = ", ".join(clean(folder.name, 80) for folder in sorted(unfinished)[:5])
-        more = f" and {len(unfinished) - 5} more" if len(unfinished) > 5 else ""
-        found.notes.append(f"{len(unfinished)} run folder(s) without a record (still running, or killed): {names}{more}.")
+    if found.unfinished:
+        names = few([clean(folder.name, 80) for folder in sorted(found.unfinished)], 5)
+        found.notes.append(f"{len(found.unfinished)} run folder(s) without a record (still running, or killed): {names}.")
     found.runs = _newest(seen)
     if len(found.runs) < len(seen):
         found.notes.append(f"{len(seen) - len(found.runs)} older run(s) of the same settings and data are not shown.")
@@ -69,22 +73,19 @@ def find_runs(folders: Iterable[Path], records: Iterable[Path] = (), some: bool 
     return found
 
 
-def _walk(folders: Iterable[Path], unfinished: list[Path]) -> Iterator[tuple[Path, Path | None]]:
-    for top in folders:
+def run_folders(tops: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """Every run's folder below `tops`, with the names of the files that show it to be one: its RECORD, or TRACES without one."""
+    for top in tops:
         for place, below, files in os.walk(top, followlinks=False):
             below.sort()
-            if RECORD in files:
+            if names := [RECORD] if RECORD in files else [trace for trace in TRACES if trace in files]:
                 below.clear()  # a run's folder holds no further runs
-                yield Path(place) / RECORD, Path(place)
-            elif any(trace in files for trace in TRACES):
-                below.clear()
-                unfinished.append(Path(place))
+                yield Path(place), names
 
 
-def _flat(records: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
-    for folder in records:
-        for path in sorted(folder.glob("*.json")):
-            yield path, None
+def published(folders: Iterable[Path]) -> list[Path]:
+    """The files of published records in `folders`."""
+    return [path for folder in folders for path in sorted(folder.glob("*.json"))]
 
 
 def _newest(runs: list[Run]) -> list[Run]:

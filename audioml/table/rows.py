@@ -33,11 +33,6 @@ class Row:
     cells: dict[str, Cell] = field(default_factory=dict)
 
     @property
-    def tag(self) -> str:
-        """What sets the row apart, in a word: its role, or how it ended."""
-        return self.role if self.done else self.record.status
-
-    @property
     def done(self) -> bool:
         """False for a failed or interrupted run."""
         return self.record.status == "done"

@@ -112,10 +112,10 @@ def _value(values: Sequence[Value | None], items: Sequence[stats.Items]) -> Valu
     return Value(mean, shown.unit, shown.better, shown.n, ci, bound or note)
 
 
-def spread_text(entry: Entry, factor: float = 1.0) -> tuple[str, float | None]:
+def spread_text(entry: Entry) -> tuple[str, float | None]:
     """``± 0.12 (4.71 … 4.95)``: standard deviation of the primary metric between seeds and its range; and that deviation."""
     found = [run.record.values.get(entry.record.primary) for run in entry.runs]
-    numbers = [float(value.value) * factor for value in found if value is not None and isinstance(value.value, int | float)]
+    numbers = [float(value.value) for value in found if value is not None and isinstance(value.value, int | float)]
     if len(numbers) < 2:
         return "", None
     mean = sum(numbers) / len(numbers)
@@ -132,7 +132,7 @@ def lost_seeds(found: Sequence[Entry], runs: Sequence[Run]) -> list[str]:
         lost = [run for run in runs if run.record.status != "done" and _bare(run.record.axes) == axes]
         if lost and entry.record.status == "done":
             name = clean(entry.record.axes.get("row") or entry.record.axes.get("model") or "a row", 80)
-            seeds = ", ".join(str(seed_of(run.record)) for run in lost)
+            seeds = ", ".join(map(str, sorted({seed_of(run.record) for run in lost})))
             notes.append(f"{name}: seed {seeds} did not finish; its row is of the seeds that did, which may flatter it.")
     return notes
 

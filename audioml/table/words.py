@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from audioml.table.cells import UNASKED
+from audioml.table.cells import UNASKED, few
 from audioml.table.columns import COLUMNS
 from audioml.table.paired import BEATS, UNTESTED
 from audioml.table.rows import Row
@@ -38,17 +38,12 @@ def footnotes(rows: Sequence[Row], primary: str) -> list[str]:
     everyone = {row.name for row in rows if row.done}
     notes = []
     for reason, (titles, names) in where.items():
-        who = "all runs" if set(names) == everyone and len(everyone) > 1 else _few(names)
-        notes.append(f"{_few(titles, 12)}: {reason} ({who}).")
+        who = "all runs" if set(names) == everyone and len(everyone) > 1 else few(names)
+        notes.append(f"{few(titles, 12)}: {reason} ({who}).")
     others = {row.record.primary for row in rows if row.record.primary} - {primary}
     if others:
-        notes.append(f"Some runs are ranked by another metric ({_few(sorted(others))}); here it is {primary}.")
+        notes.append(f"Some runs are ranked by another metric ({few(sorted(others))}); here it is {primary}.")
     return notes
-
-
-def _few(names: Iterable[str], most: int = 6) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def word_marks(reference: str, hypothesis: str) -> list[tuple[str, bool]]:

@@ -18,7 +18,7 @@ from audioml.table.build import Conditions, comparable
 from audioml.table.cells import clean
 from audioml.table.collect import Run
 from audioml.table.paired import Delta, seeds_delta
-from audioml.table.seeds import Entry, entries, seed_of
+from audioml.table.seeds import Entry, entries, lost_seeds
 
 
 class Planner:
@@ -147,7 +147,7 @@ def _arena(key: tuple[Conditions, str], runs: list[Run], names: Sequence[str], p
         arena.rows[name] = Row(name, entry, places[name], delta)
     arena.missing = {name: _absent(name, arena.task, runs, planner) for name in names if name not in done}
     arena.variants = {name: others for name, (_, others) in chosen.items() if others and name in done}
-    arena.notes += _lost(arena, runs) + [_beside(name, others) for name, others in arena.variants.items()]
+    arena.notes += lost_seeds(list(done.values()), runs) + [_beside(name, others) for name, others in arena.variants.items()]
     return arena
 
 
@@ -163,16 +163,6 @@ def _absent(name: str, task: str, runs: list[Run], planner: Planner) -> str:
         return f"{ended[-1].status}: {clean(ended[-1].error, 200)}"
     reason = planner.misfit(task, name)
     return f"does not fit: {clean(reason, 300)}" if reason else "not run"
-
-
-def _lost(arena: Arena, runs: list[Run]) -> list[str]:
-    out = []
-    for name in arena.rows:
-        ended = [run.record for run in runs if run.record.axes.get("row") == name and run.record.status != "done"]
-        if ended:
-            seeds = ", ".join(map(str, sorted({seed_of(record) for record in ended})))
-            out.append(f"{name}: seed {seeds} did not finish; the row is of those that did, which may flatter it.")
-    return out
 
 
 def _left_out(chosen: tuple[Conditions, str], sets: dict[tuple[Conditions, str], list[Run]]) -> list[str]:

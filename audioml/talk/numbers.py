@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
+NEVER_BELOW_ZERO = ("latency/", "compute/", "context/", "streaming/smallest_block_ms")  # names; a stream's memory may shrink
+
 
 @dataclass(frozen=True)
 class Number:
@@ -59,17 +61,21 @@ def number_of(row: Row, name: str) -> Number | None:
     per_seed = floats_of(row, name)
     mean, ci = float(value.value), value.ci
     if ci is None and len(per_seed) > 1:
-        mean, ci = _over_seeds(per_seed)
+        mean, ci = _over_seeds(per_seed, 0.0 if name.startswith(NEVER_BELOW_ZERO) else -math.inf)
     return Number(name, mean, clean(value.unit, 20), ci if ci and ci[0] < ci[1] else None, row.seeds)  # a count has no doubt
 
 
-def _over_seeds(per_seed: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
-    """Mean and interval of one number per seed; of costs, which are positive, on a logarithmic scale (a geometric mean)."""
+def _over_seeds(per_seed: Sequence[float], least: float) -> tuple[float, tuple[float, float]]:
+    """Mean and interval of one number per seed; of positive ones, as costs are, on a logarithmic scale (a geometric mean).
+
+    Where a seed has zero (ms of recall, say) that scale is lost, and Student's interval is symmetric and may reach below what the
+    quantity can be: its lower end is then cut at `least`.  Nothing that was possible is cut off, so it covers the mean as often.
+    """
     log = min(per_seed) > 0
     got = stats.estimate([[math.log(x) if log else x] for x in per_seed])
     assert got.value is not None
     assert got.ci is not None
-    return (_exp(got.value), (_exp(got.ci[0]), _exp(got.ci[1]))) if log else (got.value, got.ci)
+    return (_exp(got.value), (_exp(got.ci[0]), _exp(got.ci[1]))) if log else (got.value, (max(got.ci[0], least), got.ci[1]))
 
 
 def _exp(x: float) -> float:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from audioml import stats
-from audioml.table.cells import number, with_interval
+from audioml.table.cells import few, number, with_interval
+from audioml.table.paired import BEATS, EVEN, UNTESTED, WORSE
 from audioml.table.text import escape
 from audioml.talk.agree import AGREE, DISAGREE, NOT, Correlation, Judged
 from audioml.talk.evidence import Arena, Row
 from audioml.talk.opinion import SUITABLE
 from audioml.talk.pages import Result, about, correlation, shown
+
+AGAINST_FLOOR = {
+    BEATS: "beats the baseline",
+    EVEN: "not better than the baseline",
+    WORSE: "worse than the baseline",
+    UNTESTED: "not tested against the baseline",
+}
 
 
 def story(result: Result) -> str:
@@ -91,7 +99,7 @@ def _column(result: Result, key: str) -> list[str]:
     for judged in _judged(result, key):
         if judged.verdict == NOT and judged.said and not judged.reason.startswith(("does not fit", "not run")):
             reasons.setdefault(judged.reason.partition(" (")[0], []).append(f"{judged.task} {judged.row}")
-    lines += [f"- Not comparable: {escape(_few(where))}: {escape(reason)}." for reason, where in reasons.items()]
+    lines += [f"- Not comparable: {escape(few(where, 8))}: {escape(reason)}." for reason, where in reasons.items()]
     return [*lines, ""]
 
 
@@ -145,8 +153,7 @@ def _level(arena: Arena, row: Row) -> str:
     if not isinstance(value.value, int | float):
         return "not measured"
     said = with_interval(float(value.value), value.ci) if value.ci else number(float(value.value))
-    floor = {"beats": "beats the baseline", "even": "not better than the baseline", "worse": "worse than the baseline"}
-    return f"{said} {value.unit}".strip() + f", {floor.get(row.delta.verdict, 'not tested against the baseline')}"
+    return f"{said} {value.unit}".strip() + f", {AGAINST_FLOOR[row.delta.verdict]}"
 
 
 def _by_level(arena: Arena, names: Iterable[str]) -> list[str]:
@@ -178,10 +185,6 @@ def _all(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 
-def _few(words: list[str], most: int = 8) -> str:
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
-
-
 def _limits(result: Result) -> list[str]:
     """What is missing, from the records; then what no record of this kind can show."""
     tasks = {arena.task for arena in result.arenas}
@@ -195,7 +198,7 @@ def _limits(result: Result) -> list[str]:
     if without:
         lines.append(f"It names uses that are no task of this project: {', '.join(without)}.")
     if lone:
-        lines.append(f"Trained once, so without a verdict: {_few(lone)}.")
+        lines.append(f"Trained once, so without a verdict: {few(lone, 8)}.")
     if budgets == {""}:
         lines.append("The rows are as their preset sizes them, not of equal parameters or compute: what holds, holds for these.")
     data = sorted({a.conditions.data for a in result.arenas})

@@ -49,6 +49,11 @@ def test_a_cell_that_does_not_fit_prints_the_misfit_and_a_failed_one_its_error()
     assert arena.missing["ddsp"] == "does not fit: it speaks"
     assert arena.missing["cnn2d"] == "failed: the loss became NaN"
     assert arena.missing["rnn"] == "not run"
+    gone = [record("beat_tracking", "cnn1d", 0.0, seed) for seed in (4, 3, 4)]
+    for each in gone:
+        each.status, each.error, each.values, each.items = "failed", "the loss became NaN", {}, {}
+    (arena,) = built([*runs, *gone])
+    assert arena.notes == ["cnn1d: seed 3, 4 did not finish; its row is of the seeds that did, which may flatter it."]
 
 
 def test_the_planner_is_asked_for_misfits_and_for_the_usual_settings() -> None:

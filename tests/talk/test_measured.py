@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from audioml import stats
 from audioml.errors import RunError
 from audioml.records import Value, not_measured
 from audioml.talk.columns import MEASURES
@@ -118,6 +119,19 @@ def test_context_is_ranked_by_one_measure_and_a_bound_only_where_it_is_above_all
     assert math.isinf(measured(arena, "rnn", "long_term_context").best)
     assert measured(arena, "gan", "long_term_context").amount is None  # at least 200: it may be anywhere above
     assert "useful ≥ 200.0 ms" in measured(arena, "gan", "long_term_context").text
+
+
+def test_an_interval_over_seeds_ends_where_the_quantity_does() -> None:
+    runs = sweep("enhancement", {"unet": 0.5})
+    for each, recall, growth in zip(runs, (0.0, 125.0, 250.0), (-0.02, 0.0, 0.05), strict=True):
+        each.values["context/recall_ms"] = Value(recall, "ms", "high")
+        each.values["streaming/memory_growth_mb"] = Value(growth, "MB", "low")
+    (arena,) = built(runs)
+    numbers = {one.name: one for column in ("long_term_context", "streaming_realtime") for one in measured(arena, "unet", column).numbers}
+    recall, growth = numbers["context/recall_ms"], numbers["streaming/memory_growth_mb"]
+    assert (recall.value, recall.ci[0]) == (125.0, 0.0)
+    assert recall.ci[1] == pytest.approx(stats.estimate([[0.0], [125.0], [250.0]]).ci[1])
+    assert growth.ci[0] < 0, "memory may shrink"
 
 
 def test_nothing_measured_says_why() -> None:

@@ -13,29 +13,15 @@
     el(
       "div",
       {className: "scroll small", role: "region", "aria-label": label, tabIndex: 0},
-      el(
-        "table",
-        {className: "compare"},
-        el(
-          "thead",
-          {},
+      audioml.grid(
+        ["", ...names].map((name) => el("th", {scope: "col", className: "text"}, el("span", {className: "head"}, name))),
+        lines.map(([name, a, b]) =>
           el(
             "tr",
-            {},
-            ["", ...names].map((name) => el("th", {scope: "col", className: "text"}, el("span", {className: "head"}, name))),
-          ),
-        ),
-        el(
-          "tbody",
-          {},
-          lines.map(([name, a, b]) =>
-            el(
-              "tr",
-              {className: a === b ? "same" : "differs"},
-              el("th", {scope: "row"}, name),
-              el("td", {className: "text"}, a ?? "–"),
-              el("td", {className: "text"}, b ?? "–"),
-            ),
+            {className: a === b ? "same" : "differs"},
+            el("th", {scope: "row"}, name),
+            el("td", {className: "text"}, a ?? "–"),
+            el("td", {className: "text"}, b ?? "–"),
           ),
         ),
       ),
@@ -89,28 +75,21 @@
     if (stale()) return;
     const player = new audioml.Player(() => {
       show();
-      keys.forEach((key, i) => key.setAttribute("aria-pressed", String(player.on === String(i))));
+      audioml.pressed(keys, player);
     });
     const {whole, show} = audioml.transport(player);
-    const keys = names.map((name, i) =>
-      button(
-        [el("kbd", {}, String(i + 1)), name],
-        () => {
-          player.hear(String(i));
-          player.play();
-        },
-        {className: "take", "aria-pressed": "false"},
-      ),
+    const keys = new Map(
+      names.map((name, i) => [String(i), audioml.takeKey(player, String(i), [el("kbd", {}, String(i + 1)), name])]),
     );
     const deck = host.appendChild(
       el(
         "section",
         {className: "deck", "aria-label": "Player of the two runs", tabIndex: 0},
         whole,
-        el("div", {className: "row"}, keys),
+        el("div", {className: "row"}, [...keys.values()]),
       ),
     );
-    audioml.keys(deck, player, () => ["0", "1"]);
+    audioml.keys(deck, player, keys);
     audioml.leave = () => player.halt();
     player.set(new Map(sounds.map((sound, i) => [String(i), sound])));
     player.hear("0");
@@ -134,14 +113,14 @@
         {className: "row"},
         audioml.choice("First", entries, pair[0], set(0)),
         audioml.choice("Second", entries, pair[1], set(1)),
-        audioml.seedField(pair.map((id) => section.rows.find((row) => row.id === id))),
+        audioml.seedField(pair.map((id) => audioml.row(section, id))),
         button("Swap", () => {
           pair.reverse();
           audioml.show();
         }),
       ),
     );
-    const rows = pair.map((id) => section.rows.find((row) => row.id === id)),
+    const rows = pair.map((id) => audioml.row(section, id)),
       names = rows.map((row) => audioml.label(section, row));
     const [one, other] = await Promise.all(rows.map((row) => audioml.load(`data/run-${audioml.runOf(row)}`)));
     if (stale()) return;
@@ -162,9 +141,6 @@
   audioml.parts.compare = {
     title: "Two runs",
     draw,
-    refresh() {
-      audioml.show();
-    },
     busy: () => true,
   };
 })();

@@ -77,6 +77,13 @@ audioml.tick = (label, on, act, facts = {}) =>
     audioml.el("input", {type: "checkbox", checked: on, onchange: (event) => act(event.target.checked), ...facts}),
     label,
   );
+audioml.grid = (heads, lines) =>
+  audioml.el(
+    "table",
+    {className: "compare"},
+    audioml.el("thead", {}, audioml.el("tr", {}, heads)),
+    audioml.el("tbody", {}, lines),
+  );
 
 // ---- what the browser keeps: nothing where it may not ----
 audioml.keep = (name, value) => {
@@ -115,7 +122,7 @@ audioml.chosen = () => {
 audioml.choose = (id, on) => {
   const now = audioml.chosen().filter((other) => other !== id);
   audioml.note({chosen: on ? [...now, id].slice(-audioml.MOST) : now});
-  audioml.parts[audioml.state.tab].refresh();
+  (audioml.parts[audioml.state.tab].refresh ?? audioml.show)(); // a view that need not be drawn anew says so
 };
 audioml.colour = (id) => {
   const place = audioml.chosen().indexOf(id);
@@ -142,6 +149,9 @@ audioml.label = (section, row) => {
   );
   return words.length ? `${row.name} (${words.join(", ")})` : `${row.name} (${row.id.slice(0, 4)})`;
 };
+
+audioml.runLabel = (section, row, run) => `${audioml.label(section, row)}${row.runs.length > 1 ? `, seed ${run.seed}` : ""}`;
+audioml.row = (section, id) => section.rows.find((row) => row.id === id);
 
 audioml.seed = null; // which of a row's runs is heard and looked at; null: its first
 audioml.runOf = (row) => (row.runs.find((run) => run.seed === audioml.seed) ?? row.runs.find((run) => run.has) ?? row.runs[0]).id;

@@ -57,7 +57,7 @@
         .map((run) => ({
           // a line per seed, in the row's colour
           id: run.id,
-          name: `${audioml.label(section, row)}${row.runs.length > 1 ? `, seed ${run.seed}` : ""}`,
+          name: audioml.runLabel(section, row, run),
           curve: data.runs[run.id][name],
           style: audioml.colour(row.id),
         })),
@@ -70,7 +70,7 @@
   };
   const legend = (section, host) => {
     const chips = audioml.chosen().map((id) => {
-      const row = section.rows.find((other) => other.id === id);
+      const row = audioml.row(section, id);
       return el(
         "li",
         {},
@@ -168,8 +168,5 @@
   audioml.parts.curves = {
     title: "Curves",
     draw,
-    refresh() {
-      audioml.show();
-    },
   };
 })();

@@ -1,7 +1,7 @@
 "use strict";
 // Players: one clip through the chosen runs, switched at the same instant, and its picture.
 (() => {
-  const {el, button} = audioml;
+  const {el} = audioml;
   let clipName = "",
     stemName = "",
     heard = {}; // what was heard last, by table
@@ -55,7 +55,11 @@
   const title = (section, take) => {
     const row = audioml.byRun(section, take.id);
     return row
-      ? `${audioml.label(section, row)}${row.runs.length > 1 ? `, seed ${row.runs.find((run) => run.id === take.id).seed}` : ""}`
+      ? audioml.runLabel(
+          section,
+          row,
+          row.runs.find((run) => run.id === take.id),
+        )
       : take.title;
   };
 
@@ -68,7 +72,7 @@
       );
       return;
     }
-    const rows = audioml.chosen().map((id) => section.rows.find((row) => row.id === id));
+    const rows = audioml.chosen().map((id) => audioml.row(section, id));
     const {takes, stem, fields} = audioml.takes(data.clips, rows.map(audioml.runOf), audioml.show);
     audioml.legend(section, host);
     host.append(
@@ -89,7 +93,7 @@
       pictures = el("div", {className: "charts"});
     const marks = () => {
       if (player.on) heard[section.key] = player.on;
-      keys.forEach((key, id) => key.setAttribute("aria-pressed", String(id === player.on)));
+      audioml.pressed(keys, player);
     };
     const list = el(
       "ol",
@@ -99,14 +103,10 @@
           own = audioml.pickSound(take, stem);
         const place = sounding.indexOf(take);
         const key = own
-          ? button(
-              [place >= 0 && place < 9 ? el("kbd", {}, String(place + 1)) : "", title(section, take)],
-              () => {
-                player.hear(take.id);
-                player.play();
-              },
-              {className: "take", "aria-pressed": "false"},
-            )
+          ? audioml.takeKey(player, take.id, [
+              place >= 0 && place < 9 ? el("kbd", {}, String(place + 1)) : "",
+              title(section, take),
+            ])
           : el("strong", {}, title(section, take));
         if (own) keys.set(take.id, key);
         return el(
@@ -123,7 +123,7 @@
     );
     region.append(sounding.length ? whole : "", list, state);
     host.append(el("h2", {}, "Spectrograms"), pictures);
-    audioml.keys(region, player, () => [...keys.keys()]);
+    audioml.keys(region, player, keys);
     audioml.leave = () => player.halt();
     const found = await Promise.all(
       sounding.map((take) =>
@@ -170,9 +170,6 @@
   audioml.parts.listen = {
     title: "Listen",
     draw,
-    refresh() {
-      audioml.show();
-    },
     busy: () => true,
   };
 })();

@@ -197,8 +197,5 @@
   audioml.parts.pareto = {
     title: "Trade-offs",
     draw,
-    refresh() {
-      audioml.show();
-    },
   };
 })();

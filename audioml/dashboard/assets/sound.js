@@ -198,14 +198,27 @@
     );
     return {whole, show};
   };
-  audioml.keys = (host, player, ids) =>
+  // the key of a take: it is heard, and plays
+  audioml.takeKey = (player, id, contents, className = "take") =>
+    audioml.button(
+      contents,
+      () => {
+        player.hear(id);
+        player.play();
+      },
+      {className, "aria-pressed": "false"},
+    );
+  audioml.pressed = (keys, player) => keys.forEach((key, id) => key.setAttribute("aria-pressed", String(id === player.on)));
+  // keys: Map id -> key; 1 to 9 on the keyboard are its first nine
+  audioml.keys = (host, player, keys) =>
     host.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || /^(SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
       if (event.key === " " && !/^(INPUT|BUTTON|SUMMARY|A)$/.test(event.target.tagName)) {
         event.preventDefault();
         player.toggle();
       }
-      const place = "123456789".indexOf(event.key);
-      if (event.key.length === 1 && place >= 0 && ids()[place]) player.hear(ids()[place]);
+      const place = "123456789".indexOf(event.key),
+        ids = [...keys.keys()];
+      if (event.key.length === 1 && place >= 0 && ids[place]) player.hear(ids[place]);
     });
 })();

@@ -101,22 +101,8 @@
       ),
     );
     const [left, top] = [host.scrollLeft, host.scrollTop];
-    host.replaceChildren(
-      el(
-        "table",
-        {className: "compare"},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            columns.map((column) => head(section, column)),
-          ),
-        ),
-        el("tbody", {}, lines),
-      ),
-    );
+    const heads = columns.map((column) => head(section, column));
+    host.replaceChildren(audioml.grid(heads, lines));
     host.scrollTo(left, top);
     if (!rows.length) host.append(el("p", {className: "quiet pad"}, "No run fits the query."));
   }

@@ -8,12 +8,12 @@
 
   // ---- a trial ----
   const any = (list) => list[Math.floor(Math.random() * list.length)];
-  const able = (clips, ids, stem) =>
+  const able = (clips, ids) =>
     clips
-      .map((clip) => [clip, ids.filter((id) => clip.takes.some((take) => take.id === id && audioml.pickSound(take, stem)))])
+      .map((clip) => [clip, ids.filter((id) => clip.takes.some((take) => take.id === id && take.sounds.length))])
       .filter(([, own]) => own.length > 1);
   const next = (clips, ids) => {
-    const found = able(clips, mode === "abx" ? pair : ids, "");
+    const found = able(clips, mode === "abx" ? pair : ids);
     if (!found.length) return null;
     const [clip, own] = any(found);
     const one = any(own),
@@ -60,22 +60,10 @@
     trial.section = section.key;
     const player = new audioml.Player(() => {
       show();
-      keys.forEach((button_, name) => button_.setAttribute("aria-pressed", String(player.on === name)));
+      audioml.pressed(keys, player);
     });
     const {whole, show} = audioml.transport(player, true);
-    const keys = new Map(
-      entries().map(([name]) => [
-        name,
-        button(
-          name,
-          () => {
-            player.hear(name);
-            player.play();
-          },
-          {className: "take big", "aria-pressed": "false"},
-        ),
-      ]),
-    );
+    const keys = new Map(entries().map(([name]) => [name, audioml.takeKey(player, name, name, "take big")]));
     const said = el("p", {role: "status"});
     const decide = async (answer) => {
       try {
@@ -114,7 +102,7 @@
         said,
       ),
     );
-    audioml.keys(deck, player, () => [...keys.keys()]);
+    audioml.keys(deck, player, keys);
     audioml.leave = () => player.halt();
     const sounds = await Promise.all(
       entries().map(([, id]) =>
@@ -195,7 +183,7 @@
     const clips = data.clips.filter((clip) =>
       clip.takes.some((take) => take.sounds.length && take.id !== "input" && take.id !== "target"),
     );
-    const ids = audioml.chosen().map((id) => audioml.runOf(section.rows.find((row) => row.id === id)));
+    const ids = audioml.chosen().map((id) => audioml.runOf(audioml.row(section, id)));
     if (audioml.voteProblem) host.append(el("p", {className: "bad"}, audioml.voteProblem));
     host.append(
       el(
@@ -221,7 +209,7 @@
       const all = section.rows.flatMap((row) =>
         row.runs
           .filter((run) => run.has)
-          .map((run) => [run.id, `${audioml.label(section, row)}${row.runs.length > 1 ? `, seed ${run.seed}` : ""}`]),
+          .map((run) => [run.id, audioml.runLabel(section, row, run)]),
       );
       host.append(
         el(
