@@ -18,7 +18,7 @@ from audioml.errors import AudiomlError, RequestError, RunError, Stopped
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, cannot_write
-from audioml.runfolder import SHARED_FOLDER, held, make_folder, run_family, run_signature, write_config
+from audioml.runfolder import SHARED_FOLDER, held, make_folder, resolved, run_family, run_signature, write_config
 
 Watch = Callable[[int, float], None]
 
@@ -76,6 +76,7 @@ def _write(record: Record, request: Request, folder: Path, begin: float, main_pr
         return
     record.provenance = {
         **provenance(seed=request.seed, wall_s=round(time.time() - begin, 2), folder=folder.name, name=request.name),
+        "config": resolved(request),
         "family": run_family(request),
         **record.provenance,
     }

@@ -99,18 +99,20 @@ def unfinished(sign: str, outputs: Path) -> Path | None:
     return None
 
 
-def write_config(folder: Path, request: Request, sign: str) -> None:
-    """config.yaml: every name and setting resolved, and the worlds, so that the run can be repeated, resumed and used."""
+def resolved(request: Request) -> dict[str, Any]:
+    """Every name and setting as resolved."""
     settings = {g: dict(k) for g, k in request.settings.items()}
     settings["model"]["learning_rate"] = request.learning_rate
+    return {"names": dict(request.names), "chosen": list(request.chosen), "settings": settings, "ports": dict(request.ports)}
+
+
+def write_config(folder: Path, request: Request, sign: str) -> None:
+    """config.yaml: every name and setting resolved, and the worlds, so that the run can be repeated, resumed and used."""
     worlds = {p: {"kind": type(w).__name__, **_plain(asdict(w))} for p, w in request.plan.worlds().items()}
     config = {
         "audioml": 1,
         "signature": sign,
-        "names": dict(request.names),
-        "chosen": list(request.chosen),
-        "settings": settings,
-        "ports": dict(request.ports),
+        **resolved(request),
         "seed": request.seed,
         "share": request.share,
         "budget": request.budget,

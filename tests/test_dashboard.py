@@ -23,9 +23,9 @@ from audioml.dashboard.site import Site
 from audioml.dashboard.ties import tied
 from audioml.errors import RequestError
 from audioml.history import History
-from audioml.records import Value
+from audioml.records import Record, Value
 from audioml.table import build_table, write_table
-from audioml.table.collect import find_runs
+from audioml.table.collect import Run, find_runs
 from tests.sample_runs import HOSTILE, PRIMARY, bare, enhancement, gallery, three_seeds
 
 
@@ -210,16 +210,18 @@ def test_a_run_without_a_record_is_shown_by_its_curves_alone(tmp_path: Path) -> 
 
 
 def test_a_configuration_is_flat_text_and_cannot_bite(tmp_path: Path) -> None:
-    place = tmp_path / "config.yaml"
+    place, run = tmp_path / "config.yaml", Run(Record("s", {}), tmp_path / "record.json", tmp_path)
     place.write_text("settings: {model: {width: 48, kernel: [3, 5], norm: null}}\nseed: 0\noutputs: /home/me\n")
-    assert flat_config(tmp_path) == [("model.width", "48"), ("model.kernel", "[3, 5]"), ("model.norm", "null"), ("seed", "0")]
+    assert flat_config(run) == [("model.width", "48"), ("model.kernel", "[3, 5]"), ("model.norm", "null"), ("seed", "0")]
     laughs = "a: &a [x, x]\n" + "".join(f"{new}: &{new} [*{old}, *{old}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True))
     for text in (laughs, "!!python/object/apply:os.system [touch x]", "[" * 900, "- 1", "a: b: c", "\0"):
         place.write_text(text)
-        assert flat_config(tmp_path) == []
+        assert flat_config(run) == []
     place.write_text("\n".join(f"k{i}: 1" for i in range(1200)))
-    assert len(flat_config(tmp_path)) == 600
-    assert flat_config(None) == []
+    assert len(flat_config(run)) == 600
+    kept = Record("s", {}, provenance={"config": {"settings": {"model": {"width": 32}}}})
+    assert flat_config(Run(kept, tmp_path / "published.json", None)) == [("model.width", "32")]
+    assert flat_config(Run(Record("s", {}, provenance={"config": "no"}), tmp_path / "published.json", None)) == []
 
 
 # ---- the folder ----------------------------------------------------------------------------------------------------

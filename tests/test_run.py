@@ -56,6 +56,7 @@ def test_every_task_leaves_the_contract_behind(
     for fact in ("git", "versions", "host", "device", "seed", "wall_s", "steps", "examples_seen", "data_fingerprint"):
         assert fact in raw["provenance"], fact
     assert raw["provenance"]["steps"] == 2
+    assert raw["provenance"]["config"]["names"]["model"] == raw["axes"]["model"]
     for place in ("config.yaml", "metrics.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "train.log", examples):
         assert (folder / place).exists(), place
     assert run_signature(request_of(folder)) == raw["signature"] == read_config(folder)["signature"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from audioml.dashboard.clips import inside
 from audioml.table.cells import clean
+from audioml.table.collect import Run
 
 CONFIG = "config.yaml"
 LARGEST, MOST = 2**18, 600  # bytes, settings
@@ -43,9 +44,15 @@ def _no_aliases(yaml: Any) -> Any:
     return Plain
 
 
-def flat_config(folder: Path | None) -> list[tuple[str, str]]:
+def config_of(run: Run) -> dict[str, Any]:
+    """The config of a run's folder, or, where there is none, what its record keeps of it; {} where neither is there."""
+    kept = run.record.provenance.get("config")
+    return read_yaml(run.folder) or (dict(kept) if isinstance(kept, Mapping) else {})
+
+
+def flat_config(run: Run) -> list[tuple[str, str]]:
     """Every setting that was resolved, as "model.width" -> "48", in the file's order."""
-    raw = {name: value for name, value in read_yaml(folder).items() if name not in DULL}
+    raw = {name: value for name, value in config_of(run).items() if name not in DULL}
     return list(islice(_walk(raw, "", 0), MOST)) if raw else []
 
 

@@ -158,7 +158,7 @@ def _facts(name: str, run: Run) -> dict[str, Any]:
             "Values": [(clean(name, 80), _value(value.as_dict())) for name, value in sorted(record.values.items())],
             "Provenance": [(clean(name, 60), _flat(value)) for name, value in record.provenance.items()],
         },
-        "config": flat_config(run.folder),
+        "config": flat_config(run),
     }
 
 

@@ -1,7 +1,7 @@
 """To which stage of which recipe a record belongs, and how surely.
 
 A record names task, row, model, method and representations, and the recipe that it was made by, where it was.  All else that was
-set lies in the config.yaml of its run's folder: a published record has none.  Where the recipe's own run on the same data can be
+set lies in the config.yaml of its run's folder, or in the record itself (not in old ones).  Where the recipe's own run on the same data can be
 composed, equal signatures say that nothing was changed.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from audioml import shelf
-from audioml.dashboard.configs import read_yaml
+from audioml.dashboard.configs import config_of
 from audioml.errors import AudiomlError
 from audioml.recipe import recipe, spelt
 from audioml.table.cells import clean
@@ -79,7 +79,7 @@ def _of_recipe(run: Run, name: str) -> list[Match]:
         named = run.record.axes.get("recipe") == name
         if not named and any(change.decisive for change in _compared(run, said, None)[0]):
             continue  # before the config is read, which takes longer than all the rest
-        changed, unknown = _compared(run, said, read_yaml(run.folder))
+        changed, unknown = _compared(run, said, config_of(run))
         kind = _kind(run, name, stage, named, changed, unknown)
         if kind:
             found.append(Match(name, stage, kind, tuple(changed)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audioml.dashboard.configs import read_yaml
+from audioml.dashboard.configs import config_of
 from audioml.dashboard.sections import VERDICTS
 from audioml.gallery.belongs import NAMED, PERHAPS, SAME, VARIED, Change
 from audioml.gallery.collect import Shown
@@ -148,7 +148,7 @@ def _splits(record: Record) -> str:
 def _place(runs: Sequence[Run]) -> str:
     """The last word of the path of the data, where the settings are still there."""
     for run in runs:
-        data = (read_yaml(run.folder).get("settings") or {}).get("data")
+        data = (config_of(run).get("settings") or {}).get("data")
         path = data.get("path") if isinstance(data, dict) else None
         if isinstance(path, str) and path:
             return clean(Path(path).name, 60)
