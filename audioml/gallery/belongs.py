@@ -1,8 +1,8 @@
 """To which stage of which recipe a record belongs, and how surely.
 
 A record names task, row, model, method and representations, and the recipe that it was made by, where it was.  All else that was
-set lies in the config.yaml of its run's folder, or in the record itself (not in old ones).  Where the recipe's own run on the same data can be
-composed, equal signatures say that nothing was changed.
+set lies in the config.yaml of its run's folder, or in the record itself (not in old ones).  Where the recipe's own run on the
+same data can be composed, equal signatures say that nothing was changed.
 """
 
 from __future__ import annotations
