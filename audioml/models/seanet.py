@@ -116,6 +116,7 @@ class Seanet(Network):
 
     takes = ("Frames",)
     traffic = ("aligned", "bottleneck")
+    published = ("encodec",)
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """What conf/sweep/NAME.yaml says: which settings vary, which are fixed, what is tuned, where its records are published.
 
-Every key is an axis (a config group, ``seed``, ``share``, ``budget``, or a dotted setting such as ``model.width``) with one value
-or a list of them, or one of four words:
+Every key is an axis (a config group, ``seed``, ``share``, ``budget``, ``init``, or a dotted setting such as ``model.width``) with
+one value or a list of them, or one of four words:
 
 ``with``       settings that are the same for all runs;
 ``blocks``     a list of {axis: values}, each laid over the rest: one definition may hold cells of different kinds;
@@ -26,7 +26,7 @@ from audioml.recipe import spelt
 
 PUBLISHED = Path("docs/results/records")
 RESERVED = ("with", "blocks", "tune", "published")
-BESIDE_GROUPS = ("seed", "share", "budget")  # what a sweep may vary that is not a group's setting
+BESIDE_GROUPS = ("seed", "share", "budget", "init")  # what a sweep may vary that is not a group's setting
 
 
 @dataclass(frozen=True)
