@@ -173,10 +173,11 @@ class _Run:
         self.net = System(self.request.plan)
         self.net.statistics = self.prepared.statistics
         self.last = self.folder / "checkpoints" / "last.ckpt"
-        if self.request.init and not (self.resumed and self.last.exists()):
+        if self.request.init:
             from audioml.begin import begin
 
-            self.record.provenance["init"] = begin(self.net, self.request.init)
+            begun = self.resumed and self.last.exists()  # the checkpoint holds all there is, and the folder may be gone
+            self.record.provenance["init"] = self.request.init.plain() if begun else begin(self.net, self.request.init)
         if self.main_process:
             self.logger.start(self.folder, {"axes": self.record.axes, "signature": self.sign})
 

@@ -21,7 +21,7 @@ from audioml.system import System
 from tests.conftest import tiny_args
 
 transformers = pytest.importorskip("transformers")
-SIZES = {"num_filters": 4, "upsampling_ratios": [5, 2], "hidden_size": 8, "codebook_size": 16, "codebook_dim": 8}
+SIZES = {"num_filters": 4, "upsampling_ratios": [8, 5, 2], "hidden_size": 8, "codebook_size": 16, "codebook_dim": 8}
 KINDS = {
     "24 kHz": {},
     "32 kHz": {"use_causal_conv": False, "use_conv_shortcut": False, "num_residual_layers": 2},
@@ -29,7 +29,7 @@ KINDS = {
 }
 FITS = (
     "task=codec", "model=seanet", "method=vq", "representation=waveform", "representation.window=1", "representation.hop=1",
-    "model.filters=4", "model.latent=8", "model.strides=[2,5]", "model.pad=reflect", "method.books=3", "method.size=16",
+    "model.filters=4", "model.latent=8", "model.strides=[2,5,8]", "model.pad=reflect", "method.books=3", "method.size=16",
 )  # fmt: skip
 MORE = {
     "24 kHz": (),
@@ -39,14 +39,14 @@ MORE = {
 
 
 def theirs(kind: str = "24 kHz", **more: Any) -> Any:
-    """Three books of sixteen codes at 1600 frames/s, all weights random."""
+    """Three books of sixteen codes at 200 frames/s, all weights random."""
     torch.manual_seed(1)
-    config = transformers.EncodecConfig(**{**SIZES, "sampling_rate": 16000, "target_bandwidths": [6.4, 19.2], **KINDS[kind], **more})
+    config = transformers.EncodecConfig(**{**SIZES, "sampling_rate": 16000, "target_bandwidths": [0.8, 2.4], **KINDS[kind], **more})
     model = transformers.EncodecModel(config).eval()
     for p in model.parameters():  # their biases and norms begin as nothing
         p.data.add_(0.02 * torch.randn_like(p))
     with torch.no_grad():
-        z = model.encoder(torch.randn(1, model.config.audio_channels, 2000))[0].T
+        z = model.encoder(torch.randn(1, model.config.audio_channels, 8000))[0].T
     for level, layer in enumerate(model.quantizer.layers):  # vectors near to latents: every code is in use
         layer.codebook.embed.copy_((z[torch.randperm(len(z))[:16]] - (z.mean(0) if level else 0)) * 0.7**level)
     return model
@@ -71,7 +71,7 @@ def begun(tiny: Path, tmp: Path, folder: Path, *more: str) -> System:
     return system
 
 
-def sound(samples: int = 997) -> torch.Tensor:
+def sound(samples: int = 2997) -> torch.Tensor:
     return 0.3 * torch.randn(2, 1, samples, generator=torch.Generator().manual_seed(2))
 
 
@@ -81,7 +81,7 @@ def compared(model: Any, system: System, x: torch.Tensor) -> None:
     inputs = {"audio": Seq(x, torch.full((len(x),), x.shape[-1]))}
     z = system.inward(inputs)
     assert torch.allclose(z.x, model.encoder(x), atol=1e-5)
-    want = model(x, bandwidth=19.2)
+    want = model(x, bandwidth=2.4)
     codes = system.plan.method.codes(system, inputs).x
     assert torch.equal(codes, want.audio_codes[0])
     assert len(codes.unique()) > 9 or x.shape[-1] < 100, "the codes say something"
@@ -94,7 +94,7 @@ def test_latents_codes_and_waves_are_encodecs(kind: str, tiny: Path, tmp_path: P
     model = theirs(kind)
     model.save_pretrained(tmp_path / "published")
     system = begun(tiny, tmp_path, tmp_path / "published", *MORE[kind])
-    for samples in (997, 1000, 3):
+    for samples in (2997, 3200, 3):
         compared(model, system, sound(samples))
 
 
@@ -120,11 +120,11 @@ def test_a_checkpoint_in_parts_serves_too(tiny: Path, tmp_path: Path) -> None:
 
 def test_fewer_books_are_its_first_ones(tiny: Path, tmp_path: Path, saved: Path) -> None:
     system = begun(tiny, tmp_path, saved, "method.books=1")
-    inputs = {"audio": Seq(sound(), torch.tensor([997, 997]))}
+    inputs = {"audio": Seq(sound(), torch.tensor([2997, 2997]))}
     with torch.no_grad():
         got = system(inputs)["decoded"].x
-        want = theirs()(sound(), bandwidth=6.4).audio_values
-    assert torch.allclose(got, want[..., :997], atol=1e-5)
+        want = theirs()(sound(), bandwidth=0.8).audio_values
+    assert torch.allclose(got, want[..., :2997], atol=1e-5)
 
 
 def test_a_run_begins_there_and_is_signed_so(tiny: Path, tmp_path: Path, saved: Path) -> None:
@@ -163,7 +163,7 @@ def test_without_code_books_the_network_is_taken_alone(tiny: Path, tmp_path: Pat
     report = begin(system, request.init)  # type: ignore[arg-type]
     assert report["left"] == ["extra"]
     with torch.no_grad():
-        z = system.inward({"audio": Seq(sound(), torch.tensor([997, 997]))})
+        z = system.inward({"audio": Seq(sound(), torch.tensor([2997, 2997]))})
         assert torch.allclose(z.x, theirs().encoder(sound()), atol=1e-5)
 
 
@@ -234,7 +234,7 @@ def test_tensors_without_a_place_and_places_without_a_tensor(tiny: Path, tmp_pat
         begun(tiny, tmp_path, saved)
     lost = "decoder.layers.0.conv.bias"
     save_file({k: v for k, v in state.items() if k != lost}, saved / "model.safetensors")
-    with pytest.raises(RequestError, match=r"it has nothing for network\.up\.0\.conv\.bias \[16\]"):
+    with pytest.raises(RequestError, match=r"it has nothing for network\.up\.0\.conv\.bias \[32\]"):
         begun(tiny, tmp_path, saved)
     save_file({**state, lost: state[lost] * float("nan")}, saved / "model.safetensors")
     with pytest.raises(RequestError, match="holds numbers that are not finite"):
