@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 from audioml import predict
 from audioml.begin import begin
 from audioml.build import Request
-from audioml.errors import RequestError
+from audioml.errors import RequestError, Stopped
 from audioml.kinds import Seq
+from audioml.records import Record
 from audioml.run import execute
-from audioml.runfolder import finished, read_config, request_of, run_signature
+from audioml.runfolder import finished, request_of, run_signature
 from audioml.sweep import compose
 from audioml.system import System
 from tests.conftest import tiny_args
@@ -127,20 +129,27 @@ def test_fewer_books_are_its_first_ones(tiny: Path, tmp_path: Path, saved: Path)
     assert torch.allclose(got, want[..., :2997], atol=1e-5)
 
 
-def test_a_run_begins_there_and_is_signed_so(tiny: Path, tmp_path: Path, saved: Path) -> None:
+def test_a_run_begins_there_is_signed_so_and_resumes_without_the_folder(tiny: Path, tmp_path: Path, saved: Path) -> None:
     """With nothing learnt on top, the finished run is the published codec."""
-    still = ("model.learning_rate=0", "method.decay=1", "method.restart=0")
-    record = execute(asked(tiny, tmp_path, saved, *still))
-    assert record.status == "done"
-    assert record.provenance["init"]["tensors"] > 30
-    assert record.provenance["init"]["left"] == ["extra"], "counts of the code books' use"
-    assert record.axes["init"].startswith("encodec:")
-    folder = tmp_path / "outputs" / "runs" / record.provenance["folder"]
+    request = asked(tiny, tmp_path, saved, "model.learning_rate=0", "method.decay=1", "method.restart=0")
+
+    def stop(step: int, loss: float) -> None:
+        if step == 2:  # there is a checkpoint of the first
+            raise Stopped("enough for now")
+
+    with pytest.raises(Stopped):
+        execute(request, watch=stop)
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    begun = Record.read(folder / "record.json")
+    assert begun.provenance["init"]["tensors"] > 30
+    assert begun.provenance["init"]["left"] == ["extra"], "counts of the code books' use"
+    assert begun.axes["init"].startswith("encodec:")
+    assert begun.signature == run_signature(request)
+    shutil.rmtree(saved)
+    record = execute(request_of(folder), resume=folder)
+    assert (record.status, record.signature) == ("done", begun.signature)
+    assert record.provenance["init"]["folder"] == str(saved)
     compared(theirs(), predict.load(finished(folder)), sound())
-    assert run_signature(request_of(folder)) == record.signature
-    (saved / "model.safetensors").unlink()
-    assert run_signature(request_of(folder)) == record.signature, "what the run began from is in its config"
-    assert read_config(folder)["init"]["folder"] == str(saved)
 
 
 def test_other_weights_are_another_run_and_none_is_the_old_one(tiny: Path, tmp_path: Path, saved: Path) -> None:
