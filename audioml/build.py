@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audioml import shelf
+from audioml.begin import Init, init_of
 from audioml.budget import preset_for, said, sized, trainer_for
 from audioml.corpus import Corpus, Prepared
 from audioml.draft import AXES, Draft, Row, generic_worlds, row_of
@@ -35,6 +36,7 @@ class Request:
     share: float = 1.0
     budget: str | None = None
     recipe: str | None = None
+    init: Init | None = None
 
     def axes(self) -> dict[str, Any]:
         """The axes of record.json."""
@@ -50,6 +52,7 @@ class Request:
             "seed": self.seed,
             **({"share": self.share} if self.share < 1 else {}),
             **({"budget": self.budget} if self.budget else {}),
+            **({"init": f"{self.init.family}:{self.init.fingerprint}"} if self.init else {}),
         }
 
     def prepare(self) -> Prepared:
@@ -67,6 +70,7 @@ class Request:
         said = [f"{a}={self.names[a]}" + (" (auto)" if a in self.chosen else "") for a in (*AXES, "data", "preset")]
         rest = [f"share={self.share:g}"] if self.share < 1 else []
         rest += [f"budget={self.budget}"] if self.budget else []
+        rest += [f"init={self.init.folder}"] if self.init else []
         return " ".join([*said, f"seed={self.seed}", *rest])
 
 
@@ -100,6 +104,7 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     _, reserved = draft.model(pick["model"])
     settings = {g: shelf.settings(g, pick.get(g, names[g]), user[g], preset)[0] for g in shelf.GROUPS}
     settings["model"] = dict(made.model.settings)
+    init = init_of(cfg.get("init"), {**names, **pick}, settings)
     rate = shelf.load("method", pick["method"]).get("learning_rate", reserved.get("learning_rate", 1e-3))
     return Request(
         names={**names, **pick},
@@ -116,6 +121,7 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
         share=float(share),
         budget=budget,
         recipe=str(cfg["recipe"]) if cfg.get("recipe") else None,
+        init=init,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from audioml import shelf
 from audioml.errors import AudiomlError, RequestError, did_you_mean
 
-TOP = ("ports", "seed", "share", "budget", "recipe", "name", "outputs", "resume", "hydra")
+TOP = ("ports", "seed", "share", "budget", "recipe", "init", "name", "outputs", "resume", "hydra")
 SWEPT = ("-m", "--multirun")
 
 
@@ -156,7 +156,7 @@ def help_text() -> str:
     lines += [
         "",
         "ports.PORT=REPRESENTATION   another representation for one port",
-        "seed=0  share=1  budget=params:300000  name=WORD  outputs=outputs  resume=FOLDER",
+        "seed=0  share=1  budget=params:300000  init=FOLDER  name=WORD  outputs=outputs  resume=FOLDER",
         "Every part's settings are in conf/AXIS/NAME.yaml; scripts/matrix.py prints what fits together.",
     ]
     return "\n".join(lines)

@@ -51,7 +51,8 @@ def frames_step(x: Tensor, state: Tensor | None, window: int, hop: int) -> tuple
 def _overlap_add(frames: Tensor, window: int, hop: int) -> Tensor:
     """Frames [M, N, window] -> [M, (N - 1)·hop + window], each windowed again and scaled to unity."""
     count = frames.shape[-2]
-    weighted = (frames * root_hann(window, frames.device, frames.dtype) * (2 * hop / window)).transpose(-1, -2)
+    scale = min(1.0, 2 * hop / window)  # above 1 where each frame is one sample and nothing overlaps
+    weighted = (frames * root_hann(window, frames.device, frames.dtype) * scale).transpose(-1, -2)
     length = (count - 1) * hop + window
     return F.fold(weighted, (1, length), (1, window), stride=(1, hop))[:, 0, 0]
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from audioml import shelf
 from audioml.errors import RequestError, did_you_mean
@@ -41,21 +40,8 @@ def recipe(name: str) -> Recipe:
     keys = shelf.load("recipe", name)
     if set(keys) != set(KEYS) or not isinstance(keys["stages"], dict) or not keys["stages"]:
         raise RequestError(f"conf/recipe/{name}.yaml should hold {', '.join(KEYS)} and nothing else")
-    stages = {stage: tuple(f"{k}={spelt(v)}" for k, v in said.items()) for stage, said in keys["stages"].items()}
+    stages = {stage: tuple(f"{k}={shelf.spelt(v)}" for k, v in said.items()) for stage, said in keys["stages"].items()}
     return Recipe(name, int(keys["year"]), str(keys["system"]), stages)
-
-
-def spelt(value: Any) -> str:
-    """A YAML value as an argument of Hydra's."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ",".join(spelt(v) for v in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{k}:{spelt(v)}" for k, v in value.items()) + "}"
-    return str(value)
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,12 @@ class _Run:
         ready(self.request.plan, self.prepared, self.request.seed, fit=not self.resumed)
         self.net = System(self.request.plan)
         self.net.statistics = self.prepared.statistics
+        self.last = self.folder / "checkpoints" / "last.ckpt"
+        if self.request.init:
+            from audioml.begin import begin
+
+            begun = self.resumed and self.last.exists()  # the checkpoint holds all there is, and the folder may be gone
+            self.record.provenance["init"] = self.request.init.plain() if begun else begin(self.net, self.request.init)
         if self.main_process:
             self.logger.start(self.folder, {"axes": self.record.axes, "signature": self.sign})
 
@@ -183,7 +189,7 @@ class _Run:
         from audioml.history import History
         from audioml.lit import Lit, Meter, checkpoints, load_weights
 
-        preset, last, method = self.preset, self.folder / "checkpoints" / "last.ckpt", self.request.plan.method
+        preset, last, method = self.preset, self.last, self.request.plan.method
         turns = len(method.turns)
         stretch = min(preset["validate_every"], preset["steps"])
         if preset["steps"] % stretch:

@@ -117,6 +117,7 @@ def write_config(folder: Path, request: Request, sign: str) -> None:
         "share": request.share,
         "budget": request.budget,
         "recipe": request.recipe,
+        "init": request.init.plain() if request.init else None,
         "name": request.name,
         "outputs": request.outputs,
         "row": request.row,
@@ -155,7 +156,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def request_of(folder: Path, other: Mapping[str, Mapping[str, Any]] | None = None) -> Request:
     """The request that a folder's run was made from, with `other` settings of its groups."""
     config = read_config(folder)
-    top = ("ports", "seed", "share", "budget", "recipe", "name", "outputs", "row")
+    top = ("ports", "seed", "share", "budget", "recipe", "init", "name", "outputs", "row")
     cfg = {**_with(config["settings"], other), **{k: config.get(k) for k in top}}
     return resolve(cfg, config["names"])
 

@@ -160,3 +160,16 @@ def make(group: str, name: str, user: Mapping[str, Any] | None = None, preset: s
         for fact in ("material", "seconds", "batch"):  # a frozen value; its file says what it learns from, in which pieces
             object.__setattr__(part, fact, reserved.get(fact))
     return part
+
+
+def spelt(value: Any) -> str:
+    """A YAML value as an argument of Hydra's."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ",".join(spelt(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{k}:{spelt(v)}" for k, v in value.items()) + "}"
+    return str(value)

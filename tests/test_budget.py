@@ -23,7 +23,7 @@ def test_the_nearest_size_is_found_above_and_below(power: float) -> None:
         assert abs(math.log(cost / amount)) < 0.06
 
 
-@pytest.mark.parametrize("model", ["fcn", "cnn1d", "cnn2d", "unet", "rnn", "transformer", "autoencoder", "ddsp"])
+@pytest.mark.parametrize("model", ["fcn", "cnn1d", "cnn2d", "unet", "rnn", "transformer", "autoencoder", "seanet", "ddsp"])
 def test_every_row_meets_a_budget_of_parameters(model: str, tiny: Path, tmp_path: Path) -> None:
     request = compose(tiny_args(tiny, tmp_path, f"model={model}", "budget=params:1e5"))
     assert budget.count("compute/parameters", request.plan, "") == pytest.approx(1e5, rel=budget.NEAR)

@@ -49,6 +49,7 @@ WRONG = [
     (["preset.steps=0"], "preset.steps=0 should be at least 1"),
     (["preset.step=3"], "preset.step is not a setting of preset=smoke; did you mean steps?"),
     (["task=asr", "representation=chars"], "representation 'chars' cannot carry Wave; it carries Text"),
+    (["init=/nowhere/at/all"], "init=/nowhere/at/all is no published checkpoint: it has no config.json"),
     (["resume=/nowhere/at/all"], "/nowhere/at/all is not a run's folder: it has no config.yaml"),
 ]
 

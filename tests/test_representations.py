@@ -148,11 +148,24 @@ def test_text_and_labels_round_trip() -> None:
     [
         ("stft", {"window": 512, "hop": 200}, r"window=512 must be a multiple of hop=200, at least twice it"),
         ("stft", {"window": 256, "hop": 256}, r"window=256 must be a multiple of hop=256"),
+        ("stft", {"window": 1, "hop": 1}, r"window=1 must be a multiple of hop=1, at least twice it"),
+        ("waveform", {"window": 2, "hop": 2}, r"window=2 must be a multiple of hop=2, at least twice it"),
     ],
 )
 def test_wrong_framing_is_told(name: str, user: dict, text: str) -> None:
     with pytest.raises(RequestError, match=text):
         shelf.make("representation", name, user)
+
+
+@pytest.mark.parametrize("samples", [1, 999])
+def test_a_waveform_in_frames_of_one_is_the_samples(samples: int) -> None:
+    rep, world = shelf.make("representation", "waveform", {"window": 1, "hop": 1}), Wave(2, 16000)
+    seq = Seq(torch.randn(3, 2, samples), torch.full((3,), samples))
+    coded, side = rep.encode(seq, world)
+    assert torch.equal(coded.x, seq.x)
+    assert torch.equal(coded.n, seq.n)
+    assert torch.equal(rep.decode(coded, side, world).x, seq.x)
+    assert (rep.space(world).dim, rep.space(world).rate, rep.delay) == (2, 16000, 0)
 
 
 def test_mel_above_nyquist_is_told() -> None:

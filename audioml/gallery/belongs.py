@@ -20,7 +20,7 @@ import yaml
 from audioml import shelf
 from audioml.dashboard.configs import config_of
 from audioml.errors import AudiomlError
-from audioml.recipe import recipe, spelt
+from audioml.recipe import recipe
 from audioml.table.cells import clean
 from audioml.table.collect import Run
 
@@ -106,7 +106,7 @@ def _compared(run: Run, said: Mapping[str, Any], config: Mapping[str, Any] | Non
         if own is _UNKNOWN:
             unknown |= key.partition(".")[0] not in CONDITIONS
         elif not _same(own, wanted):
-            changed.append(Change(key, _shown(own), clean(spelt(wanted), 60)))
+            changed.append(Change(key, _shown(own), clean(shelf.spelt(wanted), 60)))
     return changed, unknown
 
 
@@ -135,7 +135,7 @@ def _own(run: Run, key: str, wanted: Any, said: Mapping[str, Any], config: Mappi
 def _shown(own: Any) -> str:
     if own is _UNSET:
         return "not set"
-    return clean(reprlib.repr(own) if isinstance(own, list | dict) else spelt(own), 60)  # a record may be nested without end
+    return clean(reprlib.repr(own) if isinstance(own, list | dict) else shelf.spelt(own), 60)  # a record may be nested without end
 
 
 def _same(own: Any, wanted: Any) -> bool:

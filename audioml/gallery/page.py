@@ -16,7 +16,7 @@ from audioml.gallery.collect import Shown, by_stage, find
 from audioml.gallery.numbers import entry_view, files
 from audioml.gallery.samples import Store, clips
 from audioml.gallery.timeline import System, others, recipes_of, systems
-from audioml.recipe import Recipe, spelt
+from audioml.recipe import Recipe
 from audioml.records import write_text
 from audioml.table.cells import clean
 
@@ -84,7 +84,7 @@ def _recipe(made: Recipe, shown: dict[tuple[str, str], list[Shown]], store: Stor
 
 def _stage(name: str, said: dict[str, Any], found: list[Shown], store: Store) -> dict[str, Any]:
     chain = [(key, str(said[key])) for key in ("task", "representation", "model", "method") if key in said]
-    stage = {"name": name, "chain": chain, "choices": [(key, spelt(value)) for key, value in said.items()]}
+    stage = {"name": name, "chain": chain, "choices": [(key, shelf.spelt(value)) for key, value in said.items()]}
     kinds = {"main": (SAME, NAMED), "varied": (VARIED,), "perhaps": (PERHAPS,)}
     return stage | {block: _block([each for each in found if each.kind in of], store) for block, of in kinds.items()}
 

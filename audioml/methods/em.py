@@ -127,7 +127,7 @@ class Em(Method):
             if not counts.sum():
                 return
             if not extra.estimated:
-                extra.floor.copy_(self.floor * extra.sums.overall()[1])
+                extra.floor.copy_(gmm.floor_of(extra.sums, self.floor))
             extra.estimated += 1
             gmm.reestimate(network.mixtures, extra.sums, extra.floor, self.least)
             total = counts.sum(1)

@@ -17,13 +17,15 @@ class Transformer(Network):
     """`layers` pre-norm blocks on Frames [B, width, N]; attention reaches `window` frames on each side (past only if causal).
 
     `positions`: rotary; relative, learned per distance up to `clip` frames (Shaw et al. 2018; skewed as in the Music
-    Transformer, Huang et al. 2019); sinusoidal; or none.  `chunk` > 1 with causal=true: a frame also sees the rest of its
-    chunk (Emformer, Shi et al. 2021), so that frames come out `chunk` at a time.  `with_memory` adds cross-attention.
+    Transformer, Huang et al. 2019); sinusoidal; cosines, the same in MusicGen's order and in the input alone; or none.
+    `chunk` > 1 with causal=true: a frame also sees the rest of its chunk (Emformer, Shi et al. 2021), so that frames come out
+    `chunk` at a time.  `with_memory` adds cross-attention.  `unbiased`: linear layers without biases (as in MusicGen).
     `dropout` acts on what each sublayer adds and inside the dense ones; attention weights are spared, which costs a third less.
     """
 
     takes = ("Frames",)
     traffic = ("aligned", "memory")
+    published = ("musicgen_decoder",)
     causal_if = {"causal": True, "chunk": 1}
 
     def __init__(
@@ -34,13 +36,14 @@ class Transformer(Network):
         width: int,
         layers: int,
         heads: int,
-        positions: Literal["rotary", "relative", "sinusoidal", "none"],
+        positions: Literal["rotary", "relative", "sinusoidal", "cosines", "none"],
         clip: int,
         window: int,
         causal: bool,
         chunk: int,
         expand: int,
         dropout: float,
+        unbiased: bool,
     ) -> None:
         super().__init__(inp, out)
         if width % (2 * heads):
@@ -51,14 +54,15 @@ class Transformer(Network):
         self.grain = chunk
         self.out = Frames(width, inp.rate)  # type: ignore[union-attr]
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(2 * layers + 1)])
-        look = {"window": window, "causal": causal, "chunk": chunk, "positions": positions, "clip": clip}
+        self.bias = bias = not unbiased
+        look = {"bias": bias, "window": window, "causal": causal, "chunk": chunk, "positions": positions, "clip": clip}
         self.attention = nn.ModuleList([Attention(width, heads, **look) for _ in range(layers)])  # type: ignore[arg-type]
-        self.dense = nn.ModuleList(
-            [
-                nn.Sequential(nn.Linear(width, expand * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(expand * width, width))
-                for _ in range(layers)
-            ]
-        )
+
+        def dense() -> nn.Module:
+            up, down = nn.Linear(width, expand * width, bias), nn.Linear(expand * width, width, bias)
+            return nn.Sequential(up, nn.GELU(), nn.Dropout(dropout), down)
+
+        self.dense = nn.ModuleList([dense() for _ in range(layers)])
         self.drop = nn.Dropout(dropout)
         self.memory_dim = 0
         self.cross, self.cross_norms = nn.ModuleList(), nn.ModuleList()
@@ -66,9 +70,9 @@ class Transformer(Network):
     def with_memory(self, dim: int) -> None:
         """Add cross-attention over a memory of `dim` channels to every block, between self-attention and the dense layers."""
         self.memory_dim = dim
-        placed = self.positions != "none"
+        placed = self.positions not in ("cosines", "none")
         layers = range(len(self.attention))
-        self.cross = nn.ModuleList([CrossAttention(self.width, dim, self.heads, placed=placed) for _ in layers])
+        self.cross = nn.ModuleList([CrossAttention(self.width, dim, self.heads, placed=placed, bias=self.bias) for _ in layers])
         self.cross_norms = nn.ModuleList([nn.LayerNorm(self.width) for _ in layers])
 
     def _run(self, h: Tensor, n: Tensor | None, state: dict[str, Any] | None, memory: Seq | None) -> tuple[Tensor, dict[str, Any]]:
@@ -77,8 +81,8 @@ class Transformer(Network):
         old = state or {"at": 0, "self": [None] * len(self.attention), "memory": [c.keep(memory) for c in self.cross]}
         x, caches = h.transpose(1, 2), []
         allowed = self.attention[0].allowed(x, n) if state is None else None
-        if self.positions == "sinusoidal":
-            x = x + sinusoids(old["at"], x.shape[1], self.width, x)
+        if self.positions in ("sinusoidal", "cosines"):
+            x = x + sinusoids(old["at"], x.shape[1], self.width, x, cosines_first=self.positions == "cosines")
         for i, (attention, dense) in enumerate(zip(self.attention, self.dense, strict=True)):
             y = self.norms[2 * i](x)
             if state is None:

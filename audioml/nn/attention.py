@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from audioml.kinds import Seq
 from audioml.nn.positions import Relative, rotate, sinusoids
 
-Positions = Literal["rotary", "relative", "sinusoidal", "none"]
+Positions = Literal["rotary", "relative", "sinusoidal", "cosines", "none"]
 
 
 def allowed_pairs(queries: Tensor, keys: Tensor, *, window: int, causal: bool, chunk: int) -> Tensor:
@@ -30,12 +30,14 @@ def allowed_pairs(queries: Tensor, keys: Tensor, *, window: int, causal: bool, c
 class Attention(nn.Module):
     """Multi-head self-attention on [B, N, D] within `window` frames; see `allowed_pairs` for `causal` and `chunk`."""
 
-    def __init__(self, width: int, heads: int, *, window: int, causal: bool, chunk: int, positions: Positions, clip: int) -> None:
+    def __init__(
+        self, width: int, heads: int, *, window: int, causal: bool, chunk: int, positions: Positions, clip: int, bias: bool = True
+    ) -> None:
         super().__init__()
         self.heads, self.window, self.rotary = heads, window, positions == "rotary"
         self.rule = {"window": window, "causal": causal, "chunk": chunk}
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * width, bias)
+        self.out = nn.Linear(width, width, bias)
         future = chunk - 1 if causal else clip
         self.relative = Relative(heads, width // heads, clip=clip, future=future) if positions == "relative" else None
 
@@ -82,12 +84,12 @@ class CrossAttention(nn.Module):
     `placed` adds sinusoids to queries and keys: an encoder with relative positions has none of its own to point at.
     """
 
-    def __init__(self, width: int, dim: int, heads: int, *, placed: bool) -> None:
+    def __init__(self, width: int, dim: int, heads: int, *, placed: bool, bias: bool = True) -> None:
         super().__init__()
         self.heads, self.placed = heads, placed
-        self.q = nn.Linear(width, width)
-        self.kv = nn.Linear(dim, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.q = nn.Linear(width, width, bias)
+        self.kv = nn.Linear(dim, 2 * width, bias)
+        self.out = nn.Linear(width, width, bias)
 
     def keep(self, memory: Seq) -> tuple[Tensor, Tensor, Tensor]:
         """Keys and values [B, H, M, d] and who may be seen [B, 1, 1, M]: all that decoding caches of a memory."""

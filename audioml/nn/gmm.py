@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 LEAST = 1e-30  # a weight of nothing, whose logarithm is finite
+SAME = 1e-10  # variance over squared mean at which a feature counts as constant
 APART = 0.2  # standard deviations by which the halves of a split component part (HTK's HHEd MU; Young et al., The HTK Book)
 
 
@@ -127,6 +128,12 @@ class Sums(nn.Module):
         total = self.table.sum((0, 1)) / self.counts.sum().clamp(min=LEAST)
         mean = total[1 : 1 + self.dim]
         return mean, total[1 + self.dim :] - mean.square()
+
+
+def floor_of(sums: Sums, share: float) -> Tensor:
+    """`share` of the variance of all frames [D]; 1 where a feature never changes, which then says nothing."""
+    mean, variance = sums.overall()
+    return torch.where(variance > SAME * mean.square(), share * variance, 1.0)
 
 
 def reestimate(mixtures: Mixtures, sums: Sums, floor: Tensor, least: float) -> None:

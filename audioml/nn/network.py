@@ -15,7 +15,9 @@ class Network(nn.Module):
     Literals in a subclass's body (read by audioml/declare.py without importing torch):
         takes    layouts it runs over, of "Frames" and "Grid"
         traffic  what it allows, of "aligned" (one output frame per input frame), "nothing" (no computation at all),
+                 "bottleneck" (`encode`, `decode`, `latent`, `ratio`),
                  "states" (a hidden Markov model: `mixtures`, `stay`, `states`, `silence`; see models/gmm_hmm.py) …
+        published  families of published checkpoints that it begins from (audioml/published/)
 
     ``__init__(self, inp, out, *, settings)``: `inp` is the layout it will see (`Frames` or `Grid`; the embedding adapts
     the channel count), `out` the space its head must emit.  It sets `width` (channels it wants) and `out` (its layout).
@@ -23,6 +25,7 @@ class Network(nn.Module):
 
     takes: tuple[str, ...] = ()
     traffic: tuple[str, ...] = ("aligned",)
+    published: tuple[str, ...] = ()
 
     bare: bool = False  # it sees the stream itself and gives the emission itself: no embedding, no head
 

@@ -19,12 +19,15 @@ def rotate(x: Tensor, start: int) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
 
 
-def sinusoids(start: int, frames: int, width: int, like: Tensor) -> Tensor:
-    """[frames, width]: sines, then cosines, of wavelengths from 2π to 10000·2π (Vaswani et al. 2017, §3.5; Whisper's order)."""
+def sinusoids(start: int, frames: int, width: int, like: Tensor, cosines_first: bool = False) -> Tensor:
+    """[frames, width]: sines, then cosines, of wavelengths from 2π to 10000·2π (Vaswani et al. 2017, §3.5; Whisper's order).
+
+    `cosines_first`: MusicGen's order.
+    """
     half = width // 2
     scale = torch.exp(torch.arange(half, device=like.device, dtype=like.dtype) * (-math.log(10000.0) / max(1, half - 1)))
     angle = torch.arange(start, start + frames, device=like.device, dtype=like.dtype)[:, None] * scale
-    return torch.cat([angle.sin(), angle.cos()], -1)
+    return torch.cat([angle.cos(), angle.sin()] if cosines_first else [angle.sin(), angle.cos()], -1)
 
 
 def skew(scores: Tensor, keys: int) -> Tensor:

@@ -15,12 +15,16 @@ torch = LazyModule("torch")
 
 
 class Framed(Representation):
-    """Frames of `window` samples every `hop`; `block` is one hop, decode lags by window - hop samples."""
+    """Frames of `window` samples every `hop`; `block` is one hop, decode lags by window - hop samples.
+
+    `samples`: whether window=1 with hop=1 (no frames at all) makes sense.
+    """
 
     carries = (Wave, Stems)
+    samples: bool = False
 
     def __init__(self, *, window: int, hop: int) -> None:
-        if hop < 1 or window < 2 * hop or window % hop:
+        if (hop < 1 or window < 2 * hop or window % hop) and not (self.samples and window == hop == 1):
             raise RequestError(f"window={window} must be a multiple of hop={hop}, at least twice it")
         self.window, self.hop = window, hop
         self.block = hop

@@ -1,7 +1,7 @@
 """The waveform itself, cut into short overlapping frames so that every network runs at the frame rate.
 
 A linear embedding of such frames is exactly the learned filterbank of Conv-TasNet (Luo & Mesgarani 2019, §II-B) up to a fixed
-window; `hop: 1` with `window: 2` is the plain sample sequence.
+window; `window: 1` with `hop: 1` is the plain sample sequence.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from audioml.representations.framed import Framed, dsp, unflatten
 
 class Waveform(Framed):
     """Frames [B, C·window, N] at rate/hop; invertible to float precision."""
+
+    samples = True
 
     def __init__(self, *, window: int, hop: int, level: Literal["none", "clip"]) -> None:
         super().__init__(window=window, hop=hop)

@@ -1,7 +1,7 @@
 """What conf/sweep/NAME.yaml says: which settings vary, which are fixed, what is tuned, where its records are published.
 
-Every key is an axis (a config group, ``seed``, ``share``, ``budget``, or a dotted setting such as ``model.width``) with one value
-or a list of them, or one of four words:
+Every key is an axis (a config group, ``seed``, ``share``, ``budget``, ``init``, or a dotted setting such as ``model.width``) with
+one value or a list of them, or one of four words:
 
 ``with``       settings that are the same for all runs;
 ``blocks``     a list of {axis: values}, each laid over the rest: one definition may hold cells of different kinds;
@@ -22,11 +22,10 @@ from typing import Any
 from audioml import shelf
 from audioml.cli import prepare
 from audioml.errors import RequestError, did_you_mean
-from audioml.recipe import spelt
 
 PUBLISHED = Path("docs/results/records")
 RESERVED = ("with", "blocks", "tune", "published")
-BESIDE_GROUPS = ("seed", "share", "budget")  # what a sweep may vary that is not a group's setting
+BESIDE_GROUPS = ("seed", "share", "budget", "init")  # what a sweep may vary that is not a group's setting
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _axes(raw: Mapping[str, Any], where: str) -> dict[str, list[str]]:
         values = values if isinstance(values, list) else [values]
         if not values or any(isinstance(v, Mapping) for v in values):
             raise RequestError(f"{where}: {key} should be a value or a list of values")
-        out[str(key)] = [spelt(v) for v in values]
+        out[str(key)] = [shelf.spelt(v) for v in values]
         if key in shelf.GROUPS:
             for value in out[key]:
                 shelf.require(key, value)

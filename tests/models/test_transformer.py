@@ -16,7 +16,7 @@ from audioml.models.transformer import Transformer
 
 B, N, W, M, DIM = 2, 23, 16, 9, 12
 SPACE = Frames(W, Fraction(100))
-PLAIN = {"width": W, "layers": 2, "heads": 2, "positions": "none", "clip": 8, "window": 999, "causal": False, "chunk": 1, "expand": 4, "dropout": 0.0}
+PLAIN = {"width": W, "layers": 2, "heads": 2, "positions": "none", "clip": 8, "window": 999, "causal": False, "chunk": 1, "expand": 4, "dropout": 0.0, "unbiased": False}
 
 
 def make(memory: bool = False, **settings: object) -> Transformer:
@@ -87,7 +87,7 @@ def test_with_a_memory_a_block_is_torchs_pre_norm_decoder_layer() -> None:
         assert torch.allclose(net(h, None, memory), net.norms[-1](want).transpose(1, 2), atol=1e-5)
 
 
-@pytest.mark.parametrize("positions", ["rotary", "relative", "sinusoidal", "none"])
+@pytest.mark.parametrize("positions", ["rotary", "relative", "sinusoidal", "cosines", "none"])
 @pytest.mark.parametrize("memory", [False, True])
 @pytest.mark.parametrize("window", [4, 999])
 def test_cached_steps_equal_the_whole(positions: str, memory: bool, window: int) -> None:
@@ -99,7 +99,7 @@ def test_cached_steps_equal_the_whole(positions: str, memory: bool, window: int)
             assert (steps(net, h, sizes, seen) - want).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("positions", ["rotary", "relative", "sinusoidal", "none"])
+@pytest.mark.parametrize("positions", ["rotary", "relative", "sinusoidal", "cosines", "none"])
 def test_chunks_see_themselves_and_the_past_and_step_alike(positions: str) -> None:
     net = make(positions=positions, causal=True, chunk=4, window=6)
     assert net.grain == 4
@@ -130,7 +130,7 @@ def test_causal_attention_never_looks_ahead(positions: str) -> None:
 
 
 def test_every_weight_has_a_gradient() -> None:
-    for positions, causal in itertools.product(["rotary", "relative", "sinusoidal", "none"], [True, False]):
+    for positions, causal in itertools.product(["rotary", "relative", "sinusoidal", "cosines", "none"], [True, False]):
         net = make(True, positions=positions, causal=causal).train()
         net(torch.randn(B, W, N), torch.tensor([N, 7]), remembered()).square().sum().backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
@@ -157,3 +157,10 @@ def test_what_makes_it_causal_is_declared() -> None:
     net = Transformer(SPACE, SPACE, **{**keys, **facts["causal_if"]})
     assert net.cannot_step() == ""
     assert net.grain == 1
+
+
+def test_an_unbiased_one_has_biases_in_its_norms_alone() -> None:
+    names = [name for name, _ in make(memory=True, unbiased=True).named_parameters() if name.endswith("bias")]
+    assert names
+    assert all("norms" in name for name in names)
+    assert any("qkv.bias" in name for name, _ in make().named_parameters())

@@ -100,3 +100,17 @@ def test_mllr_finds_the_transform_of_a_speaker() -> None:
     mixtures.mean.copy_(before)
     gmm.mllr_means(mixtures, sums, 1e9)
     assert torch.allclose(mixtures.mean, before, atol=1e-4)  # a strong belief in what was known
+
+
+def test_a_feature_that_never_changes_says_nothing_instead_of_everything() -> None:
+    """Its variance would be zero, and every density infinite."""
+    mixtures = gmm.Mixtures(5, 1, 4).double()
+    for constant in (0.0, -12.3):
+        x = frames(2, 30)
+        x[:, 2] = constant
+        sums = everything(mixtures, x)
+        floor = gmm.floor_of(sums, 0.01)
+        assert torch.allclose(floor[[0, 1, 3]], 0.01 * x[:, [0, 1, 3]].transpose(0, 1).flatten(1).var(1, correction=0))
+        assert float(floor[2]) == 1.0
+        gmm.reestimate(mixtures, sums, floor, 0.0)
+        assert mixtures.scores(gmm.powers_of(x), torch.arange(5)).isfinite().all()
