@@ -86,6 +86,13 @@ def test_a_run_bears_the_name_that_its_user_gave(tmp_path: Path) -> None:
     assert section.rows[0].name == f"gan (unet) “{HOSTILE}”"
 
 
+def test_a_row_says_whose_weights_it_began_from(tmp_path: Path) -> None:
+    bare(tmp_path / "a", "fcn")
+    bare(tmp_path / "b", "unet", axes={"init": "encodec:0123abcd"})
+    (section,) = build_table(find_runs([tmp_path])).sections
+    assert {row.name for row in section.rows} == {"fcn", "unet · init encodec:0123abcd"}
+
+
 def test_other_data_and_other_test_items_are_tables_of_their_own(tmp_path: Path) -> None:
     bare(tmp_path, "a")
     bare(tmp_path, "b")

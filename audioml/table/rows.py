@@ -70,6 +70,8 @@ def _called(record: Record) -> list[Any]:
 def _name(record: Record) -> str:
     row, model = clean(record.axes.get("row") or "", 80), clean(record.axes.get("model") or "", 80)
     known = f"{row} ({model})" if row and model and row != model else row or model or "unnamed"
+    begun = clean(record.axes.get("init") or "", 60)  # weights that it did not learn here
+    known = f"{known} · init {begun}" if begun else known
     given = record.provenance.get("name")  # what the user called the run
     return f"{known} “{clean(given, 60)}”" if isinstance(given, str) and given else known
 
