@@ -121,10 +121,12 @@ def _measured(arena: Arena, row: str, aspect: Aspect, talk: Opinion) -> Judged:
     judged.seeds = found.seeds if judged.cell.seeds is None else min(judged.cell.seeds, found.seeds)
     if aspect.key == SUITABLE or judged.reason:
         return judged
-    if judged.cell.amount is None:
-        judged.reason = f"not measured: {judged.cell.reason or 'only bounds are known, or the value that ranks is missing'}"
+    if judged.cell.reason:
+        judged.reason = f"not measured: {judged.cell.reason}"
     elif judged.seeds < 2:
         judged.reason = "one seed is one draw"
+    elif judged.cell.amount is None:
+        judged.reason = "the value that ranks is not measured, or only a bound of it is known, or the row learnt nothing"
     return judged
 
 

@@ -221,14 +221,16 @@ def suitable(arena: Arena, row: Row, rule: Rule) -> Cell:
 
 
 def data(arena: Arena, row: Row, rule: Rule) -> Cell:
-    """Learning curve over shares of the training data (learning.py)."""
+    """Learning curve over shares of the training data (learning.py).  What has not learnt to beat the baseline with all of them
+    has no place among the needs of those that have."""
     found = data_needs(arena, row, rule.target, skill_items)
     if found.reason:
         return Cell(reason=found.reason)
     shown = [Number("exponent", found.exponent, "", found.exponent_ci, found.seeds)] if found.exponent is not None else []
     shown += [Number(f"skill at share {share:.4g}", value, "", ci, found.seeds) for share, value, ci in found.curve]
     shown.append(Number("share to reach the target", found.share, "", found.share_ci, found.seeds))
-    return Cell(found.text, shown, best=found.share, amount=found.draws, seeds=found.seeds)
+    learnt = row.delta.verdict == BEATS
+    return Cell(found.text, shown, best=found.exponent, amount=found.draws if learnt else None, seeds=found.seeds)
 
 
 MEASURES: dict[str, Measure] = {

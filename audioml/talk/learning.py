@@ -3,7 +3,8 @@
 What is left is fitted by a·share^−b, a straight line through its logarithms, least squares with equal weights (Hestness et al.
 2017, arXiv:1712.00409, without a floor: three sizes cannot show one).  `b` is the exponent, 0 where more data do not help.  The
 share to reach a target skill is read between the measured sizes, on a logarithmic axis of shares; nothing is extrapolated:
-below the smallest size it says "at most", beyond all the data infinite.  Intervals are of resamples over seeds × items at every
+below the smallest size it says "at most", beyond all the data infinite.  So it orders few rows: the exponent orders them all.
+Intervals are of resamples over seeds × items at every
 size, the same items at all.
 """
 
@@ -31,7 +32,7 @@ Skill = Callable[[Row, str], Any]
 
 @dataclass(frozen=True)
 class Needs:
-    """`curve`: (share, skill, interval) from small to all; `share` to reach the target, `draws` [R] of it."""
+    """`curve`: (share, skill, interval) from small to all; `share` to reach the target; `draws` [R] of the exponent."""
 
     text: str = ""
     reason: str = ""
@@ -86,10 +87,11 @@ def data_needs(arena: Arena, row: Row, target: float, skill: Skill) -> Needs:
     share, shares_drawn = float(reach(grid, means, goal)), reach(grid, drawn, goal)
     found = Needs(
         curve=[(s, float(each.value), each.ci) for s, each in zip(shares, known, strict=True)],
-        share=share, share_ci=_ends(shares_drawn), draws=shares_drawn, seeds=seeds,
+        share=share, share_ci=_ends(shares_drawn), seeds=seeds,
     )  # fmt: skip
     if len(shares) >= FEWEST:
-        found = replace(found, exponent=float(fit(grid, 1 - means)), exponent_ci=_ends(fit(grid, 1 - drawn)))
+        draws = fit(grid, 1 - drawn)
+        found = replace(found, exponent=float(fit(grid, 1 - means)), exponent_ci=_ends(draws), draws=draws)
     return replace(found, text=_text(found, goal, shares[0]))
 
 

@@ -177,8 +177,20 @@ def test_learning_curves_come_from_the_shares_and_their_intervals_hold_the_truth
     assert [one.name for one in cell.numbers if one.name.startswith("skill")] == [
         "skill at share 0.0625", "skill at share 0.25", "skill at share 1",
     ]  # fmt: skip
-    assert cell.best == pytest.approx(0.0625)  # 0.4 of skill at the least size, half of the best row's 0.7 is 0.35
+    assert cell.best == pytest.approx(0.25, abs=0.1)
+    share = next(one for one in cell.numbers if one.name == "share to reach the target")
+    assert share.value == pytest.approx(0.0625)  # 0.4 of skill at the least size, half of the best row's 0.7 is 0.35
     assert "at most" in cell.text
+
+
+def test_what_has_learnt_nothing_has_no_place_among_the_needs() -> None:
+    sizes = (0.0625, 0.25, 1.0)
+    runs = [each for share in sizes for each in sweep("enhancement", {"unet": 0.5 + share / 9, "vae": -0.4}, share=share)]
+    (arena,) = built(runs)
+    cells = {row: measured(arena, row, "training_data_needs") for row in ("unet", "vae")}
+    assert cells["unet"].amount is not None
+    assert cells["vae"].amount is None
+    assert "exponent" in cells["vae"].text
 
 
 def test_shares_that_were_tested_on_other_data_are_left_out() -> None:
