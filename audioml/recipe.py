@@ -34,9 +34,7 @@ class Recipe:
 @cache
 def recipe(name: str) -> Recipe:
     """The recipe of that name.  Raises RequestError for a name or a file that is none."""
-    if name not in shelf.names("recipe"):
-        near = did_you_mean(name, shelf.names("recipe"))
-        raise RequestError(f"recipe={name} does not exist{near or ';'} recipes: {', '.join(shelf.names('recipe'))}")
+    shelf.require("recipe", name)
     keys = shelf.load("recipe", name)
     if set(keys) != set(KEYS) or not isinstance(keys["stages"], dict) or not keys["stages"]:
         raise RequestError(f"conf/recipe/{name}.yaml should hold {', '.join(KEYS)} and nothing else")

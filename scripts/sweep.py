@@ -1,6 +1,7 @@
 """Many runs: ``python scripts/sweep.py sweep=quick [launcher=workers] [task=A,B] [seed=0,1,2] [axis.setting=A,B]``.
 
-Done ones are skipped; whenever it was stopped, the same command goes on.
+Done ones are skipped; whenever it was stopped, the same command goes on.  publish=true leaves a slim copy of each record where the
+definition publishes.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_the_user_speaks_last_and_to_one_stage() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["recipe=clra"], r"recipe=clra does not exist; did you mean clara\? recipes: "),
+        (["recipe=clra"], r"recipe=clra does not exist; did you mean clara\? "),
         (["recipe=clara", "stage=x"], "stage=x is not a stage of recipe=clara; stages: main"),
         (["recipe=musicgen", "model.width=3"], "recipe=musicgen has several stages: say for which one, codec.model.width, lm.model.width"),
         (["recipe=musicgen", "stages.lmm=x"], "stages.lmm is not a stage of recipe=musicgen; stages: codec, lm"),

@@ -69,6 +69,8 @@ def test_records_land_among_the_published_as_they_are_made(
     command = ["sweep=talk", "publish=true", "task=enhancement", "model=fcn", "seed=0,1", *tiny_args(tiny, tmp_path)]
     with pytest.raises(RequestError, match="conf/sweep/smoke.yaml names no folder for published records"):
         drive.main(["sweep=smoke", *command[1:]])
+    with pytest.raises(RequestError, match=r"'publsh' is no argument of a sweep; did you mean publish\?"):
+        drive.main(["sweep=talk", "publsh=true"])
     with pytest.raises(RequestError, match="publish=maybe should be true or false"):
         drive.main(["sweep=talk", "publish=maybe"])
     drive.main([a for a in command if a != "publish=true"])

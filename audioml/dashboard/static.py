@@ -26,12 +26,12 @@ def write_static(
     for name in names:
         if name.startswith("media/") and (out / name).is_file():
             continue  # named after the sound file's place, size and time
-        _put(out / name, site.file(name) or b"")
+        put(out / name, site.file(name) or b"")
     _tidy(out, {*names})
     return out / "index.html"
 
 
-def _put(path: Path, data: bytes) -> None:
+def put(path: Path, data: bytes) -> None:
     """Unlike a record, a page can be made again: hundreds of files are not worth waiting for the disk after each."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audioml.dashboard.clips import CLIPS, inside, manifest
+from audioml.dashboard.static import put
 from audioml.examples import safe_name
 from audioml.gallery.rolls import Roll, read_notes, rolls
 from audioml.records import cannot_write
@@ -63,14 +64,8 @@ class Store:
         name = f"{hashlib.sha256(data).hexdigest()[:20]}.{suffix}"
         self.names.add(name)
         path = self.folder / name
-        try:
-            if not path.is_file() or path.stat().st_size != len(data):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                part = path.with_name(f".{name}.part")
-                part.write_bytes(data)
-                part.replace(path)
-        except OSError as error:
-            raise cannot_write(path, error) from None
+        if not path.is_file() or path.stat().st_size != len(data):
+            put(path, data)
         return f"media/{name}"
 
     def tidy(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from audioml import shelf
-from audioml.errors import AudiomlError, Misfit, RequestError
+from audioml.errors import AudiomlError, Misfit, RequestError, did_you_mean
 from audioml.runfolder import run_signature
 from audioml.sweep.composer import compose
 from audioml.sweep.definition import Definition, define
@@ -29,6 +29,9 @@ def main(arguments: Sequence[str]) -> None:
     given = dict(a.partition("=")[::2] for a in arguments)
     name, launcher = given.pop("sweep", ""), launcher_of(given)
     publish = publishes(given.pop("publish", "false"))
+    for key in given:
+        if near := did_you_mean(key, ("launcher", "publish")):
+            raise RequestError(f"'{key}' is no argument of a sweep{near}")
     definition = replace(define(name), publish=publish).overridden(given)
     if publish and definition.published is None:
         raise RequestError(f"conf/sweep/{name}.yaml names no folder for published records (published: NAME)")
