@@ -140,11 +140,14 @@ def check_preset(user: Mapping[str, Any], name: str) -> dict[str, Any]:
         "patience": int,
         "valid_items": int | None,
         "test_items": int | None,
+        "probe_seconds": float,
     }
     keys = shelf.check(shelf.merged(shelf.load("preset", name), user), said, "preset", f"preset={name}")
     for key in ("steps", "batch", "validate_every"):
         if keys[key] < 1:
             raise RequestError(f"preset.{key}={keys[key]} should be at least 1")
+    if not 0.1 <= keys["probe_seconds"] <= 1e5:  # also not NaN
+        raise RequestError(f"preset.probe_seconds={keys['probe_seconds']} should be between 0.1 and 100000: seconds on one core")
     return keys
 
 

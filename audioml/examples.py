@@ -145,40 +145,60 @@ def _draw(sink: _Sink) -> str | None:
     width, height = 5.75, (1.5 if len(stems) == 1 else 1.1) * len(stems) + 0.35
     figure = Figure(figsize=(width, height), dpi=130)
     FigureCanvasAgg(figure)
-    # fixed margins in inches: a layout that is solved for draws everything twice
-    figure.subplots_adjust(0.42 / width, 0.36 / height, 1 - 0.1 / width, 1 - 0.24 / height, wspace=0.08, hspace=0.25)
-    axes = figure.subplots(len(stems), len(roles), squeeze=False, sharex=True, sharey=True)
+    # one axis in inches for all panels, and its labels as plain text: axes with ticks take several times as long as the pictures
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set_axis_off()
+    axis.set(xlim=(0, width), ylim=(0, height), autoscale_on=False)
+    seconds = max(max(len(x), WINDOW) / rate for x, rate in sink.panels.values())
+    khz = max(rate for _, rate in sink.panels.values()) / 2000
+    wide, high = (width - 0.52) / len(roles), (height - 0.36) / len(stems)
     for row, stem in enumerate(stems):
         for column, role in enumerate(roles):
             panel = sink.panels.get((stem, role)) or (sink.panels.get(("", role)) if row == 0 else None)
-            _panel(axes[row][column], panel, f"{role} · {stem}" if stem and panel and (stem, role) in sink.panels else role)
+            if panel is not None:
+                title = f"{role} · {stem}" if stem and (stem, role) in sink.panels else role
+                place = (0.42 + column * wide, height - (row + 1) * high, wide - 0.08, high - 0.24)
+                _panel(axis, panel, title, place, (seconds, khz), first=column == 0, last=row == len(stems) - 1)
     data = io.BytesIO()
-    figure.savefig(data, format="png", transparent=True)
+    # at the usual level compressing takes longer than drawing
+    figure.savefig(data, format="png", transparent=True, pil_kwargs={"compress_level": 2})
     place = f"audio/{sink.stem}.png"
     write_bytes(sink.folder / place, data.getvalue())
     return place
 
 
-def _panel(axis: Any, panel: tuple[Any, int] | None, title: str) -> None:
-    if panel is None:
-        axis.set_axis_off()
-        return
-    signal, rate = panel
+def _panel(
+    axis: Any,
+    panel: tuple[Any, int],
+    title: str,
+    place: tuple[float, float, float, float],
+    full: tuple[float, float],
+    *,
+    first: bool,
+    last: bool,
+) -> None:
+    """One spectrogram at `place` (left, bottom, width, height), whose scales reach to `full` (s, kHz)."""
+    (signal, rate), (left, bottom, wide, high), (seconds, khz) = panel, place, full
     hop = max(HOP, len(signal) // 600)  # more columns than pixels only cost time
-    extent = (0, max(len(signal), WINDOW) / rate, 0, rate / 2000)
+    right, top = left + wide * max(len(signal), WINDOW) / rate / seconds, bottom + high * rate / 2000 / khz
     picture = spectrogram(signal, hop=hop)
-    axis.imshow(picture, origin="lower", aspect="auto", extent=extent, vmin=FLOOR_DB, vmax=0, cmap="magma")
-    grey = "#808080"  # reads on white and on black
-    axis.set_title(title, fontsize=8, color=grey, pad=3)
-    axis.tick_params(labelsize=7.5, colors=grey, length=2, pad=1.5)
-    axis.locator_params(axis="x", nbins=4, prune="upper")  # the last label would run into the next panel's first
-    axis.locator_params(axis="y", nbins=4)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    if axis.get_subplotspec().is_first_col():
-        axis.set_ylabel("kHz", fontsize=8, color=grey, labelpad=1)
-    if axis.get_subplotspec().is_last_row():
-        axis.set_xlabel("s", fontsize=8, color=grey, labelpad=1)
+    axis.imshow(picture, origin="lower", aspect="auto", extent=(left, right, bottom, top), vmin=FLOOR_DB, vmax=0, cmap="magma")
+    grey = {"color": "#808080"}  # reads on white and on black
+    axis.text(left + wide / 2, bottom + high + 0.05, title, fontsize=8, ha="center", va="bottom", **grey)
+    for tick in _ticks(seconds) if last else ():
+        axis.text(left + wide * tick / seconds, bottom - 0.04, f"{tick:g}", fontsize=7.5, ha="center", va="top", **grey)
+    if last:
+        axis.text(left + wide / 2, bottom - 0.2, "s", fontsize=8, ha="center", va="center", **grey)
+    if first:
+        for tick in _ticks(khz):
+            axis.text(left - 0.04, bottom + high * tick / khz, f"{tick:g}", fontsize=7.5, ha="right", va="center", **grey)
+        axis.text(left - 0.34, bottom + high / 2, "kHz", fontsize=8, rotation=90, ha="center", va="center", **grey)
+
+
+def _ticks(end: float) -> list[float]:
+    """About four round numbers from 0 on, none so near the end that its label would run into the next panel."""
+    step = next(s for e in range(-3, 9) for s in (10.0**e, 2 * 10.0**e, 5 * 10.0**e) if end / s <= 4.5)
+    return [k * step for k in range(5) if k * step <= 0.93 * end]
 
 
 def _write_texts(path: Path, manifest: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ GENERATION = 2  # counted up when equal choices no longer make the same network:
 UNSIGNED_AXES = ("row", "recipe")  # names for a set of choices: equal choices are one run whatever they were called
 UNSIGNED_SETTINGS = (
     "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.threads", "trainer.progress",
-    "logger", "hydra", "outputs", "resume", "data.cache", "sweep", "row", "recipe",
+    "logger", "hydra", "outputs", "resume", "data.cache", "preset.probe_seconds", "sweep", "row", "recipe",
 )  # fmt: skip
 PACKAGES = (
     "audioml", "torch", "torchaudio", "pytorch-lightning", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy",
@@ -54,6 +55,12 @@ def provenance(**more: Any) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Python's version and that of each package that can move a number, where it is installed."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    # what is imported stays what it is as long as the process lives
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

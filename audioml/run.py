@@ -278,7 +278,7 @@ class _Run:
         from audioml.probes._trial import trial_of
 
         trial = trial_of(self.request, self.prepared, clips, self.folder, self.record.provenance)
-        self.record.values |= measure_all(self.net.eval(), trial)
+        self.record.values |= measure_all(self.net.eval(), trial, self.preset["probe_seconds"])
         self.record.provenance["measures"] = measures()
 
 

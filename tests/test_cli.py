@@ -47,6 +47,7 @@ WRONG = [
     (["ports.noise=mel"], "ports.noise is not a port of task 'enhancement'; did you mean noisy? ports: noisy, clean"),
     (["ports.noisy=mell"], "representation=mell does not exist; did you mean mel?"),
     (["preset.steps=0"], "preset.steps=0 should be at least 1"),
+    (["preset.probe_seconds=0"], "preset.probe_seconds=0.0 should be between 0.1 and 100000: seconds on one core"),
     (["preset.step=3"], "preset.step is not a setting of preset=smoke; did you mean steps?"),
     (["task=asr", "representation=chars"], "representation 'chars' cannot carry Wave; it carries Text"),
     (["init=/nowhere/at/all"], "init=/nowhere/at/all is no published checkpoint: it has no config.json"),

@@ -42,6 +42,23 @@ def test_audio_is_written_as_it_is_with_one_picture_per_clip(tmp_path: Path) -> 
     assert sorted(path.name for path in (tmp_path / "audio").glob("*.png")) == ["clip_0.png", "clip_1.png", "clip_2.png"]
 
 
+def test_the_picture_shows_a_tone_where_its_scale_says(tmp_path: Path) -> None:
+    from PIL import Image
+
+    sound = plan({"noisy": Wave(rate=RATE)}, "clean", Wave(rate=RATE))
+    clip = Clip("tone", {"noisy": tone(), "clean": tone()})
+    write_examples(tmp_path, sound, [clip], [{"clean": tone(seconds=0.25)}])
+    picture = np.asarray(Image.open(tmp_path / "audio" / "tone.png").convert("RGBA"), dtype=int)
+    height, width = picture.shape[:2]
+    painted = picture[..., 3] == 255
+    inside = np.flatnonzero(painted.sum(1) > width / 2)  # rows of the panels
+    bright = picture[..., :3].sum(-1) * painted
+    for column in (0.2, 0.4, 0.9):  # input, the first half of the output, target
+        loudest = inside[bright[inside, int(column * width)].argmax()]
+        assert (inside[-1] - loudest) / len(inside) == pytest.approx(1000 / (RATE / 2), abs=0.02)
+    assert not painted[inside[len(inside) // 2], int(0.6 * width)]  # the output is half as long, on the same scale
+
+
 def test_stems_are_one_file_each(tmp_path: Path) -> None:
     names = ("voice", "music & more", "../effects")
     stems = np.stack([tone(0.1 * (index + 1), channels=2) for index in range(3)])

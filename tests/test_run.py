@@ -231,7 +231,8 @@ def test_a_run_is_named_by_what_shapes_its_weights() -> None:
     def sign(*more: str) -> str:
         return run_signature(compose([*base, *more]))
 
-    for same in (["trainer=cpu", "trainer.threads=1"], ["trainer=ddp"], ["trainer.progress=false"], ["data.cache=/elsewhere"]):
+    machine = (["trainer=cpu", "trainer.threads=1"], ["trainer=ddp"], ["trainer.progress=false"], ["data.cache=/elsewhere"])
+    for same in (*machine, ["preset.probe_seconds=3"]):
         assert sign(*same) == sign(), same
     for other in ("trainer.average=0.9", "trainer.weight_decay=0", "data.equalize=3", "model.width=32", "seed=1"):
         assert sign(other) != sign(), other
