@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -28,6 +28,12 @@ class Context:
     memory: Seq | None = None
     cond: Tensor | None = None
     prefix: Seq | None = None
+
+    def muted(self, keep: Tensor) -> Context:
+        """Condition and memory zeroed where `keep` [B] is False: what classifier-free guidance is guided away from."""
+        cond = None if self.cond is None else self.cond * keep[:, None]
+        memory = None if self.memory is None else Seq(self.memory.x * keep[:, None, None], self.memory.n)
+        return replace(self, cond=cond, memory=memory)
 
 
 class System(nn.Module):

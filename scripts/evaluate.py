@@ -4,7 +4,7 @@ A run's own record holds the test split.  Here the same metrics, intervals and t
 ``valid`` (or ``test``) and written to RUN/SPLIT.json, so that settings can be chosen without a look at the test split.
 ``--set data.KEY=VALUE`` or ``--set method.KEY=VALUE`` judges with other settings, such as other rows or another way to search
 (to RUN/SPLIT_set.json).  ``--likelihood`` leaves out whatever needs outputs to be drawn, which takes most of the time where
-symbols are.
+symbols are; the baseline of codes is then how often each occurs in its book (nats per code: times the books, per frame).
 """
 
 from __future__ import annotations
@@ -62,6 +62,39 @@ def likelihoods(system: Any, clips: list[Any]) -> list[dict[str, Any]]:
     return outputs_of(predict, plan, clips)
 
 
+def unigram(system: Any, known: list[Any], clips: list[Any]) -> list[dict[str, Any]] | None:
+    """The same of one who knows how often each code of each book occurs in the clips `known` (each once more than counted), and
+    nothing else; None where the output is no codes."""
+    import torch
+
+    from audioml.evaluate import LIKELIHOOD, outputs_of
+    from audioml.kinds import Batch, Codes, Seq
+
+    plan = system.plan
+    if not isinstance(plan.output.space, Codes) or plan.output.world.family != "audio":
+        return None
+    counts = torch.ones(plan.output.space.books, plan.output.space.size, dtype=torch.float64)
+
+    def coded(batch: Batch) -> tuple[Any, Any]:
+        codes = system.encode(plan.output.port, batch)[0]
+        return codes.x.cpu(), (torch.arange(codes.x.shape[-1]) < codes.n.cpu()[:, None])[:, None].expand(codes.x.shape)
+
+    def count(batch: Batch) -> Batch:
+        codes, real = coded(batch)
+        for book, one in enumerate(counts):
+            one += torch.bincount(codes[:, book][real[:, book]], minlength=len(one))
+        return {plan.output.port: batch[plan.output.port]}
+
+    def predict(batch: Batch) -> Batch:
+        codes, real = coded(batch)
+        nats = -(counts / counts.sum(1, keepdim=True)).log()[torch.arange(len(counts))[:, None], codes]
+        pair = Seq((nats * real).sum((1, 2)), real.sum((1, 2)))
+        return {plan.output.port: batch[plan.output.port], LIKELIHOOD: pair}
+
+    outputs_of(count, plan, known)
+    return outputs_of(predict, plan, clips)
+
+
 def judged(folder: Path, split: str, likelihood: bool, other: Settings) -> dict[str, Any]:
     """Values of the run in `folder` on all items of `split`, beside the trivial baseline's; of the `likelihood` alone if asked.
     `other` settings of its data and its method hold while it is judged."""
@@ -74,18 +107,22 @@ def judged(folder: Path, split: str, likelihood: bool, other: Settings) -> dict[
     task, prepared, system = run.plan.task, request.corpus.prepare(request.plan.task), load(run)
     clips = list(prepared.clips(split))
     torch.manual_seed(request.seed)
-    judge, outputs = task, system_outputs
+    judge, outputs, counted = task, system_outputs, None
     if likelihood:
-        judge = Task(**{**{f.name: getattr(task, f.name) for f in fields(Task)}, "metrics": ("likelihood",)})
-        outputs = likelihoods
+        change = {"metrics": ("likelihood",), "primary": "likelihood/nats_per_symbol"}
+        judge = Task(**{**{f.name: getattr(task, f.name) for f in fields(Task)}, **change})
+        outputs, counted = likelihoods, unigram(system, list(prepared.clips("train")), clips)
     scores = evaluate(judge, clips, outputs(system, clips), worlds=run.plan.worlds())
-    floor = trivial_scores(task.baseline, run.plan, clips, prepared)
+    if counted is None:
+        floor = trivial_scores(task.baseline, run.plan, clips, prepared)
+    else:
+        floor = evaluate(judge, clips, counted, worlds=run.plan.worlds())
     return {
         "run": folder.name,
         "split": split,
         "items": len(clips),
         **({"set": {g: dict(keys) for g, keys in other.items()}} if other else {}),
-        "primary": task.primary,
+        "primary": judge.primary,
         "values": {name: value.as_dict() for name, value in scores.values.items()},
         "baselines": {name: value.as_dict() for name, value in floor.values.items()},
     }

@@ -1,10 +1,10 @@
 """python scripts/judge.py MAKER JUDGE: how well a run trained on real speech understands what another run says.
 
-MAKER makes audio from text (task=tts), JUDGE makes text, or a class that is called as the text, from audio (asr; classification
-with data.columns.label=COLUMN of the texts).  MAKER says the texts of JUDGE's test split, and JUDGE, which has never heard these
-recordings, writes down what it hears.  The same judge on the real recordings is the ceiling, on those recordings through the
-maker's representation what the maker cannot exceed; what was said against the texts of other clips, and the maker's baseline
-(noise), are chance.
+MAKER makes audio from text (tts, text_to_audio), JUDGE makes text, or a class that is called as the text, from audio (asr;
+classification with data.columns.label=COLUMN of the texts).  MAKER says the texts of JUDGE's test split, and JUDGE, which has
+never heard these recordings, writes down what it hears.  The same judge on the real recordings is the ceiling, on those recordings
+through the maker's representation what the maker cannot exceed; what was said against the texts of other clips, and the maker's
+baseline (noise), are chance.
 
 Prints the judge's metrics with 95 % intervals over the clips, and writes OUT/judge.json with them and with every text.
 """
@@ -86,11 +86,12 @@ def resampled(wave: Seq, old: int, new: int) -> Seq:
     return Seq(x, torch.tensor([x.shape[-1]]))
 
 
-def spoken(system: Callable[[Batch], Batch], text: str, ports: tuple[str, str], seed: int) -> Seq:
-    """The text as the maker says it; what samples does so alike in every repetition."""
+def spoken(system: Callable[..., Batch], text: str, ports: tuple[str, str], real: Seq, seed: int) -> Seq:
+    """The text as the maker says it, as long as the real recording where it does not decide that itself; what samples does so alike
+    in every repetition."""
     torch.manual_seed(seed)
     with torch.no_grad():
-        return system({ports[0]: Seq([text], torch.tensor([len(text)]))})[ports[1]]
+        return system({ports[0]: Seq([text], torch.tensor([len(text)]))}, Seq(None, real.n))[ports[1]]
 
 
 def trivial(name: str, plan: Plan, text: str, ports: tuple[str, str], real: Seq) -> Seq:
@@ -135,7 +136,7 @@ def judged(maker: Any, judge: Any, clips: Sequence[Clip], ports: tuple[str, str,
     waves = {
         "real": real,
         "coded": [trivial(plan.task.ceiling, plan, t, (text, said), w) for t, w in zip(texts, asked, strict=True)],
-        "made": [spoken(maker, t, (text, said), k) for k, t in enumerate(texts)],
+        "made": [spoken(maker, t, (text, said), w, k) for k, (t, w) in enumerate(zip(texts, asked, strict=True))],
         "noise": [trivial(plan.task.baseline, plan, t, (text, said), w) for t, w in zip(texts, asked, strict=True)],
     }
     least = getattr(judge.plan.inputs[heard].representation, "window", 1)

@@ -30,6 +30,8 @@ class Ar(Method):
     that the output's representation states in its own steps.
     `time_masks`, `time_width`, `bin_masks`, `bin_width`: SpecAugment on what is attended to (audioml/nn/augment.py).
     `word_dropout`: share of input symbols hidden while training (Bowman et al. 2016, §3.1).
+    `drop`: share of items that train without condition and memory; `guidance` w then draws from logits l0 + w·(l - l0) of the
+    network without and with them, two runs a column (Ho & Salimans 2022; MusicGen, Copet et al. 2023, §3; null: plain).
     `ctc`: weight of a CTC loss on the memory, which finds the alignment (Watanabe et al. 2017); texts only.
     `decode`: greedy, sample, or auto: greedy for texts.  `longest`: outputs end at this many times the longest seen in training.
     """
@@ -44,6 +46,8 @@ class Ar(Method):
         period: int | None,
         smoothing: float,
         word_dropout: float,
+        drop: float,
+        guidance: float | None,
         time_masks: int,
         time_width: float,
         bin_masks: int,
@@ -62,6 +66,11 @@ class Ar(Method):
                 f"method.temperature={temperature} should be above 0, method.top_p={top_p} in (0, 1] and method.top_k={top_k} 0 "
                 "(all) or more; method.decode=greedy takes the likeliest"
             )
+        if not 0 <= drop < 1:
+            raise RequestError(f"method.drop={drop} should be at least 0 and below 1")
+        if guidance is not None and guidance < 0:
+            raise RequestError(f"method.guidance={guidance} should be zero or more, or null: none")
+        self.drop, self.guidance = drop, guidance
         self.inputs, self.pattern, self.window, self.period = inputs, pattern, window, period
         self.fastest = fastest
         self.attends = "memory"  # where inputs="auto" puts what is neither label nor prefix
@@ -161,6 +170,8 @@ class Ar(Method):
         context = system.context(batch, self.augment)
         laid = ar_stream.lay_out(self, system, batch)
         if system.training:
+            if self.drop:
+                context = context.muted(torch.rand(len(laid.frames), device=laid.frames.device) >= self.drop)
             with torch.no_grad():
                 system.extra.longest.clamp_(min=int(laid.frames.max()))  # type: ignore[union-attr, operator]
             entropy = ar_stream.training_loss(self, system, context, laid)

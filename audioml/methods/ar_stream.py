@@ -161,6 +161,7 @@ def generate(method: Ar, system: System, context: Context, prefix: Seq, total: A
     """Column after column through `system.step`, all items at once; returns the symbols after the prefix.
 
     The network sees what `scores` would show it: when a window is full, its second half is read anew as the first of the next.
+    With guidance a second state goes beside, which hears no condition and no memory.
     """
     books, frames = prefix.x.shape[1], int(total.max())
     empty, ends = special(system), method.ends(system.plan.output)
@@ -171,13 +172,19 @@ def generate(method: Ar, system: System, context: Context, prefix: Seq, total: A
     size, ended = laid.shape[2], torch.zeros_like(total, dtype=torch.bool)
     step = half(method, system, size)
     first = int(patterns.columns(method.pattern, books, frames)[0, min(int(prefix.n.min()), frames - 1)])
-    state, begin = None, -1
+    heard = [context]
+    if method.guidance is not None and (context.cond is not None or context.memory is not None):
+        heard.append(context.muted(torch.zeros_like(ended)))
+    states, begin = [None] * len(heard), -1
     for column in range(first, size):
         start = max(0, ((column - 1) // step - 1) * step)
-        fresh = state is None or start != begin
+        fresh = start != begin
         seen = laid[..., start if fresh else column - 1 : column]
-        begin, state = start, None if fresh else state
-        emission, state = system.step(entered(method, system, seen, start if fresh else column - 1), state, context)
+        x, begin = entered(method, system, seen, start if fresh else column - 1), start
+        steps = [system.step(x, None if fresh else state, near) for state, near in zip(states, heard, strict=True)]
+        emission, states = steps[0][0], [state for _, state in steps]
+        if len(steps) > 1:
+            emission = steps[1][0] + method.guidance * (emission - steps[1][0])  # type: ignore[operator]
         symbols = sampling.pick(logits_of(emission)[..., -1].transpose(1, 2), **how)  # [B, K]
         here = frame[:, column]
         write = (here >= 0) & (here < total[:, None]) & ~fixed[..., column]

@@ -125,7 +125,7 @@ class Diffusion(Method):
             context = self._context(system, batch, level)
             if system.training:
                 keep = torch.rand(len(x), device=x.device) >= self.drop
-                context = heard(context, keep)
+                context = context.muted(keep)
             z = Seq(noise.noisy(x, e, angle), target.n)
             found = system.emit(batch, z, context, angle / HALF_TURN).x
             if self.predicts == "clean":
@@ -157,7 +157,7 @@ class Diffusion(Method):
         """(z, angle [B]) -> velocity, guided where there is something to be guided by."""
         valid = None
         guided = self.guidance != 1 and (context.cond is not None or context.memory is not None)
-        deaf = heard(context, torch.zeros(len(n), dtype=torch.bool, device=n.device)) if guided else context
+        deaf = context.muted(torch.zeros(len(n), dtype=torch.bool, device=n.device)) if guided else context
 
         def field(z: Any, angle: Any) -> Any:
             nonlocal valid
@@ -199,13 +199,3 @@ class Diffusion(Method):
         if level is None:
             return context
         return replace(context, joined=[j / level.reshape(-1, *(1,) * (j.dim() - 1)) for j in context.joined])
-
-
-def heard(context: Any, keep: Any) -> Any:
-    """The context with condition and memory zeroed where `keep` [B] is False."""
-    cond, memory = context.cond, context.memory
-    if cond is not None:
-        cond = cond * keep[:, None]
-    if memory is not None:
-        memory = Seq(memory.x * keep[:, None, None], memory.n)
-    return replace(context, cond=cond, memory=memory)

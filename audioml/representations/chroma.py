@@ -17,18 +17,19 @@ class Chroma(Framed):
     """Grid [B, C, classes, N]: power per pitch class, C first, over its maximum in each frame, so between 0 and 1.
 
     As librosa.feature.chroma_stft over left-padded frames; `floor` is added to the maximum so that silence stays zero.  Octave,
-    timbre and level are lost, so it does not render.
+    timbre and level are lost, so it does not render.  `argmax`: one for the strongest class of each frame that is not silent, zero
+    else, which leaves hardly more than a melody (MusicGen, Copet et al. 2023, §2.3).
     """
 
     renders = False
 
-    def __init__(self, *, window: int, hop: int, classes: int, tuning: float, floor: float) -> None:
+    def __init__(self, *, window: int, hop: int, classes: int, tuning: float, floor: float, argmax: bool) -> None:
         super().__init__(window=window, hop=hop)
         if classes < 12 or classes % 12:
             raise RequestError(f"representation.classes={classes} should be a multiple of 12")
         if floor <= 0:
             raise RequestError(f"representation.floor={floor} should be above zero")
-        self.classes, self.tuning, self.floor = classes, tuning, floor
+        self.classes, self.tuning, self.floor, self.argmax = classes, tuning, floor, argmax
 
     def space(self, world: Wave | Stems) -> Grid:
         """Grid of one plane per signal."""
@@ -49,4 +50,6 @@ class Chroma(Framed):
         power = torch.fft.rfft(frames).abs().square() * (2 / self.window)
         bank = dsp_cqt.chroma_bank(world.rate or 0, self.window, self.classes, self.tuning, power.device, power.dtype)
         x = torch.matmul(power, bank)
-        return (x / (x.amax(-1, keepdim=True) + self.floor)).transpose(-1, -2)
+        most = x.amax(-1, keepdim=True)
+        x = ((x == most) & (most > self.floor)).to(x.dtype) if self.argmax else x / (most + self.floor)
+        return x.transpose(-1, -2)

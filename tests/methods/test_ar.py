@@ -245,6 +245,35 @@ def test_drawing_follows_the_settings() -> None:
         assert torch.equal(narrow.draw(net, {}, ask)["audio"].x, a.x)
 
 
+def of_captions(**settings: Any) -> System:
+    return build({"caption": TEXT}, {"audio": AUDIO}, {"caption": "chars", "audio": Levels(2, 8)}, window=99, **settings)
+
+
+def test_guidance_goes_from_the_unconditional_through_the_conditional_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = of_captions().eval()
+    ask = Seq(None, torch.tensor([12, 12]))
+    seen: dict[float | None, list[torch.Tensor]] = {}
+
+    def drawn(guidance: float | None, caption: Seq) -> torch.Tensor:
+        seen[guidance] = []
+        forced = iter(torch.arange(400).view(-1, 2, 2) % 8)
+
+        def pick(logits: torch.Tensor, **how: Any) -> torch.Tensor:
+            seen[guidance].append(logits)
+            return next(forced)
+
+        monkeypatch.setattr(ar_stream.sampling, "pick", pick)
+        with torch.no_grad():
+            shelf.make("method", "ar", {"window": 99, "guidance": guidance}, "smoke").draw(net, {"caption": caption}, ask)
+        return torch.stack(seen[guidance])
+
+    with_, without, plain, far = (drawn(g, texts("abca", "dd")) for g in (1.0, 0.0, None, 2.5))
+    assert torch.allclose(with_, plain, atol=1e-6)
+    assert torch.allclose(without, drawn(0.0, texts("d", "ab")), atol=1e-6), "the caption is not heard"
+    assert not torch.allclose(without, plain, atol=1e-3)
+    assert torch.allclose(far, without + 2.5 * (plain - without), atol=1e-4)
+
+
 def test_texts_end_at_the_end_symbol_or_at_the_longest() -> None:
     net = of_text(longest=2.0).eval()
     inputs = {"audio": speech()}

@@ -12,7 +12,7 @@ from audioml.errors import Misfit, RequestError
 from audioml.kinds import Wave
 from audioml.methods import ar_stream
 from audioml.parts import Representation
-from tests.methods.test_ar import AUDIO, LABEL, Levels, build, of_codes, of_notes, of_text, speech, texts, wave
+from tests.methods.test_ar import AUDIO, LABEL, Levels, build, of_captions, of_codes, of_notes, of_text, speech, texts, wave
 
 
 def test_random_windows_cover_the_whole_and_score_the_same() -> None:
@@ -42,6 +42,19 @@ def test_word_dropout_and_smoothing_act_in_training_only() -> None:
     wild.load_state_dict(plain.state_dict())
     a, b = (net.eval().plan.method.loss(net, batch)["cross_entropy"] for net in (plain, wild))
     assert float(a.detach()) == pytest.approx(float(b.detach()), abs=1e-6)
+
+
+def test_dropped_items_train_without_their_caption() -> None:
+    batch = {"caption": texts("abca", "dd"), "audio": wave(list(range(8)), list(range(8)))}
+    other = {**batch, "caption": texts("d", "cab")}
+    always, never = of_captions(drop=0.999999), of_captions()
+
+    def loss(net: Any, given: dict) -> float:
+        return float(net.plan.method.loss(net, given)["cross_entropy"].detach())
+
+    assert loss(always, batch) == loss(always, other)
+    assert loss(never, batch) != loss(never, other)
+    assert loss(always.eval(), batch) != loss(always, other), "in training only"
 
 
 def test_ctc_stands_beside_attention_over_texts_only() -> None:
@@ -90,6 +103,10 @@ def test_refusals() -> None:
         of_text(fastest=5.0)
     with pytest.raises(Misfit, match="needs a model that never looks ahead: model.causal=True, not False"):
         of_text(user={"causal": False})
+    with pytest.raises(RequestError, match=r"method\.drop=1\.0 should be at least 0 and below 1"):
+        of_text(drop=1.0)
+    with pytest.raises(RequestError, match=r"method\.guidance=-1\.0 should be zero or more, or null: none"):
+        of_text(guidance=-1.0)
     with pytest.raises(RequestError, match=r"method\.window=1 should be at least 2"):
         of_text(window=1)
     with pytest.raises(RequestError, match=r"method\.temperature=0\.0 should be above 0, .*decode=greedy takes the likeliest"):

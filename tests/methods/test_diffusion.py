@@ -11,7 +11,6 @@ import torch
 from audioml import draft, shelf
 from audioml.errors import Misfit, RequestError
 from audioml.kinds import Seq
-from audioml.methods.diffusion import heard
 from audioml.nn.noise import Scale
 from audioml.system import System
 
@@ -169,7 +168,7 @@ def test_guidance_pushes_away_from_the_unconditional_velocity(reading: str) -> N
 def test_dropping_silences_whole_items() -> None:
     net = system("text_to_audio", "stft", "transformer", {"method": {"reading": "memory"}})
     context = replace(net.context({"caption": Seq(["ab", "c"], torch.tensor([2, 1]))}), cond=torch.ones(2, 4))
-    some = heard(context, torch.tensor([True, False]))
+    some = context.muted(torch.tensor([True, False]))
     assert torch.equal(some.memory.x[0], context.memory.x[0])
     assert not some.memory.x[1].any()
     assert some.cond.sum(1).tolist() == [4, 0]

@@ -111,6 +111,16 @@ def test_cqt_renders() -> None:
     assert rep.decode(Seq(coded.x[..., :1], torch.tensor([1])), (100, torch.tensor([100])), MONO).x.shape == (1, 1, 100)
 
 
+def test_argmax_leaves_the_strongest_class_of_what_sounds() -> None:
+    x = music()
+    x[: len(x) // 2] = 0
+    soft, hard = (shelf.make("representation", "chroma", {"argmax": a}).encode(seq(x), MONO)[0].x[0, 0] for a in (False, True))
+    sounds = soft.amax(0) > 0.5
+    assert 0 < sounds.sum() < len(sounds)
+    assert torch.equal(hard.sum(0), sounds.float())
+    assert torch.equal(hard.argmax(0)[sounds], soft.argmax(0)[sounds])
+
+
 def test_bins_follow_the_sampling_rate() -> None:
     rep = shelf.make("representation", "cqt")
     assert [rep.space(Wave(1, rate)).bins for rate in (8000, 16000, 22050)] == [72, 84, 96]
