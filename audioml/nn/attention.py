@@ -42,17 +42,18 @@ class Attention(nn.Module):
         self.relative = Relative(heads, width // heads, clip=clip, future=future) if positions == "relative" else None
 
     def _split(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [B, H, N, d]
-        return (rotate(q, start), rotate(k, start), v) if self.rotary else (q, k, v)
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [3, B, H, N, d]
+        return (*rotate(qkv[:2], start).unbind(), qkv[2]) if self.rotary else qkv.unbind()  # type: ignore[return-value]
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
         if self.relative is None:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
         else:  # by hand: a mask that wants a gradient sends torch's own attention down a slower path
             extra = self.relative(q, k.shape[-2]).flatten(0, 1)
             scores = torch.baddbmm(extra, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=q.shape[-1] ** -0.5)
-            weights = scores.view(*q.shape[:-1], -1).masked_fill(~allowed, -torch.inf).softmax(-1)
-            y = weights @ v
+            scores = scores.view(*q.shape[:-1], -1)
+            scores = scores if allowed is None else scores.masked_fill(~allowed, -torch.inf)
+            y = scores.softmax(-1) @ v
         return self.out(y.transpose(1, 2).flatten(2))
 
     def allowed(self, x: Tensor, n: Tensor | None) -> Tensor:
@@ -72,8 +73,11 @@ class Attention(nn.Module):
         if keys is not None:
             k, v = torch.cat([keys, k], -2), torch.cat([values, v], -2)
         end = start + x.shape[1]
-        queries = torch.arange(start, end, device=x.device)
-        y = self._attend(q, k, v, allowed_pairs(queries, torch.arange(end - k.shape[-2], end, device=x.device), **self.rule))
+        pairs = None  # one frame sees all that is kept
+        if x.shape[1] > 1:
+            queries, seen = torch.arange(start, end, device=x.device), torch.arange(end - k.shape[-2], end, device=x.device)
+            pairs = allowed_pairs(queries, seen, **self.rule)
+        y = self._attend(q, k, v, pairs)
         cut = max(0, k.shape[-2] - self.window)
         return y, (k[..., cut:, :], v[..., cut:, :], end)
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 
 def rotate(x: Tensor, start: int) -> Tensor:
-    """Rotary embedding (Su et al. 2021, §3.2; halves paired as in GPT-NeoX) of x [B, H, N, D], whose first frame is `start`."""
-    half = x.shape[-1] // 2
-    angle = torch.arange(start, start + x.shape[-2], device=x.device, dtype=x.dtype)[:, None] * torch.exp(
-        torch.arange(half, device=x.device, dtype=x.dtype) * (-torch.log(torch.tensor(10000.0)).item() / half)
-    )
-    cos, sin = angle.cos(), angle.sin()
+    """Rotary embedding (Su et al. 2021, §3.2; halves paired as in GPT-NeoX) of x [..., N, D], whose first frame is `start`."""
+    cos, sin = _turns(start, x.shape[-2], x.shape[-1] // 2, x.device, x.dtype, torch.is_inference_mode_enabled())
     a, b = x.chunk(2, -1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+
+@lru_cache(4)
+def _turns(
+    start: int, frames: int, half: int, device: torch.device, dtype: torch.dtype, inference: bool
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [N, D / 2].  Every layer of a step asks for the same ones; what was made in inference mode stays there."""
+    scale = torch.exp(torch.arange(half, device=device, dtype=dtype) * (-math.log(10000.0) / half))
+    angle = torch.arange(start, start + frames, device=device, dtype=dtype)[:, None] * scale
+    return angle.cos(), angle.sin()
 
 
 def sinusoids(start: int, frames: int, width: int, like: Tensor, cosines_first: bool = False) -> Tensor:
