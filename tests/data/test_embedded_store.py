@@ -80,7 +80,7 @@ def test_found_without_making_and_remade_when_damaged(
 
 
 def test_an_unknown_scale(tmp_path: Path) -> None:
-    text = "data.scale=fill is not a scale of the embedded data; did you mean full.; scales: full, smoke"
+    text = "data.scale=fill is not a scale of the embedded data; did you mean full. scales: full, smoke"
     with pytest.raises(RequestError, match=text):
         store.ensure(str(tmp_path), "fill")
 

@@ -57,7 +57,7 @@ def test_the_folder_is_the_list_and_every_metric_has_the_shape():
 
 
 def test_unknown_metric_is_one_sentence_with_choices():
-    with pytest.raises(RequestError, match=r"unknown metric 'si_sdrr'; did you mean si_sdr\?; the metrics are accuracy, .*f1, "):
+    with pytest.raises(RequestError, match=r"unknown metric 'si_sdrr'; did you mean si_sdr\? the metrics are accuracy, .*f1, "):
         evaluate(task(["si_sdrr"]), [], [])
 
 

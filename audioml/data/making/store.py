@@ -35,7 +35,7 @@ def folder_of(cache: str | None, scale: str) -> Path:
 
     if scale not in SCALES:
         near = did_you_mean(scale, SCALES)
-        raise RequestError(f"data.scale={scale} is not a scale of the embedded data{near}; scales: {', '.join(SCALES)}")
+        raise RequestError(f"data.scale={scale} is not a scale of the embedded data{near or ';'} scales: {', '.join(SCALES)}")
     return cache_folder(cache) / (f"embedded-v{EMBEDDED_VERSION}" + ("" if scale == "full" else f"-{scale}"))
 
 
