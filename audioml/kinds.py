@@ -198,7 +198,7 @@ def signals_of(world: World) -> tuple[int, ...]:
 def waist_of(space: Space, takes: tuple[str, ...]) -> Frames | Grid | None:
     """The layout in which a model that `takes` these layouts runs over `space`; None when there is none.
 
-    A Grid may flatten to Frames, never back; Tokens and Codes are embedded into Frames.
+    A Grid may flatten to Frames, never back; Tokens and Codes are embedded into Frames, and bring no numbers of their own (dim 0).
     """
     if isinstance(space, Grid) and "Grid" in takes:
         return space
@@ -206,7 +206,7 @@ def waist_of(space: Space, takes: tuple[str, ...]) -> Frames | Grid | None:
         return None
     if isinstance(space, Grid):
         return space.flat()
-    return space if isinstance(space, Frames) else Frames(1, rate_of(space))
+    return space if isinstance(space, Frames) else Frames(0, rate_of(space))
 
 
 def joined(space: Space, others: list[Space]) -> Space | None:

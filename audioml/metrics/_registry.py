@@ -19,5 +19,6 @@ def available() -> tuple[str, ...]:
 def metric(name: str) -> ModuleType:
     """The module of a metric.  Raises RequestError for a name that is not a file of this folder."""
     if name not in available():
-        raise RequestError(f"unknown metric '{name}'{did_you_mean(name, available()) or ';'} the metrics are {', '.join(available())}")
+        near = did_you_mean(name, available())
+        raise RequestError(f"unknown metric '{name}'{near or ';'} the metrics are {', '.join(available())}")
     return importlib.import_module(f"audioml.metrics.{name}")

@@ -106,8 +106,8 @@ class Seanet(Network):
     """Frames [B, D, N] -> z [B, latent, M] -> what the method emits, N frames; M = ceil(N / product of the strides).
 
     It is at home on samples (representation=waveform with window=1 and hop=1), where it is EnCodec's network.  Where numbers
-    come out it sees the stream itself and gives the emission itself, without an embedding or a head of the house; where symbols
-    do, it stands between such.
+    go in and come out it sees the stream itself and gives the emission itself, without an embedding or a head of the house; where
+    symbols do, it stands between such.
 
     `filters` channels at the first and last frame, twice as many behind each stride; `units` residual ones before each stride
     of `unit_kernel` taps and dilations 1, `dilation`, `dilation`² …, inside `squeeze` times narrower, with a convolution as
@@ -147,7 +147,7 @@ class Seanet(Network):
         if not 0 <= trim <= 1 or (trim != 1 and not causal):
             raise RequestError(f"model.trim={trim:g} should be 1, or with model.causal=true between 0 and 1")
         assert isinstance(inp, Frames)
-        self.bare = isinstance(out, Frames | Grid)
+        self.bare = inp.dim > 0 and isinstance(out, Frames | Grid)
         self.width = inp.dim if self.bare else filters
         self.out: Any = out if self.bare else Frames(filters, inp.rate)
         self.latent, self.ratio = latent, math.prod(strides)

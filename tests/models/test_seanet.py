@@ -117,3 +117,12 @@ def test_on_samples_the_system_is_the_network(samples: int) -> None:
 @pytest.mark.parametrize(("task", "method"), [("codec", "vq"), ("codec", "vae"), ("enhancement", "regress"), ("classification", "classify")])
 def test_on_samples_it_keeps_the_laws(task: str, method: str) -> None:
     assert laws.check(plan(task, method)) is None
+
+
+@pytest.mark.parametrize("rep", ["mulaw", "rvq"])
+def test_symbols_are_embedded_at_its_own_width(rep: str) -> None:
+    made = shelf.make("task", "beat_tracking")
+    draft = Draft(made, generic_worlds(made), {}, {}, "smoke")
+    net = System(draft.plan({"task": "beat_tracking", "representation": rep, "model": "seanet", "method": "framewise"})).network
+    assert (net.bare, net.width) == (False, net.out.dim)
+    laws.check(draft.plan({"task": "beat_tracking", "representation": rep, "model": "seanet", "method": "framewise"}))
