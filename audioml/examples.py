@@ -157,8 +157,8 @@ def _draw(sink: _Sink) -> str | None:
             panel = sink.panels.get((stem, role)) or (sink.panels.get(("", role)) if row == 0 else None)
             if panel is not None:
                 title = f"{role} · {stem}" if stem and (stem, role) in sink.panels else role
-                place = (0.42 + column * wide, height - (row + 1) * high, wide - 0.08, high - 0.24)
-                _panel(axis, panel, title, place, (seconds, khz), first=column == 0, last=row == len(stems) - 1)
+                box = (0.42 + column * wide, height - (row + 1) * high, wide - 0.08, high - 0.24)
+                _panel(axis, panel, title, box, (seconds, khz), first=column == 0, last=row == len(stems) - 1)
     data = io.BytesIO()
     # at the usual level compressing takes longer than drawing
     figure.savefig(data, format="png", transparent=True, pil_kwargs={"compress_level": 2})

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from audioml import sweep
+from audioml.corpus import Clip
 from audioml.errors import RequestError
 from audioml.run import execute
+from tests.methods.test_ar import of_codes, of_text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 script = importlib.import_module("evaluate")
@@ -50,3 +52,15 @@ def test_a_run_on_its_validation_split(tmp_path: Path, capsys: pytest.CaptureFix
     test = json.loads((folder / "test.json").read_text())["values"][said["primary"]]["value"]
     assert test == pytest.approx(record.values[said["primary"]].value, rel=1e-6)
     assert "valid  likelihood/nats_per_symbol" in capsys.readouterr().out
+
+
+def test_the_unigram_pays_what_its_counts_say() -> None:
+    net = of_codes(2, 4)
+    known = [Clip("a", {"audio": np.array([[0, 3, 0, 3, 0, 1]], np.float32)})]  # book 0: 0 0 0, book 1: 3 3 1
+    asked = [Clip("b", {"audio": np.array([[0, 3, 2, 0]], np.float32)}), Clip("c", {"audio": np.array([[0, 1]], np.float32)})]
+    found = script.unigram(net, known, asked)
+    assert found is not None
+    seen = [(4, 3, 1, 1), (4, 2)]  # of seven: three counted, and one for each of four codes
+    for item, counts in zip(found, seen, strict=True):
+        assert item["_nll"] == (pytest.approx(-np.log(np.array(counts) / 7).sum()), len(counts))
+    assert script.unigram(of_text(), known, asked) is None, "texts are no codes"

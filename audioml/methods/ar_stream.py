@@ -173,7 +173,7 @@ def generate(method: Ar, system: System, context: Context, prefix: Seq, total: A
     step = half(method, system, size)
     first = int(patterns.columns(method.pattern, books, frames)[0, min(int(prefix.n.min()), frames - 1)])
     heard = [context]
-    if method.guidance is not None and (context.cond is not None or context.memory is not None):
+    if method.guidance not in (None, 1) and (context.cond is not None or context.memory is not None):
         heard.append(context.muted(torch.zeros_like(ended)))
     states, begin = [None] * len(heard), -1
     for column in range(first, size):

@@ -267,7 +267,7 @@ def test_guidance_goes_from_the_unconditional_through_the_conditional_logits(mon
             shelf.make("method", "ar", {"window": 99, "guidance": guidance}, "smoke").draw(net, {"caption": caption}, ask)
         return torch.stack(seen[guidance])
 
-    with_, without, plain, far = (drawn(g, texts("abca", "dd")) for g in (1.0, 0.0, None, 2.5))
+    with_, without, plain, far = (drawn(g, texts("abca", "dd")) for g in (1.0, 0.0, None, 2.5))  # 1: nothing is guided, one run a column
     assert torch.allclose(with_, plain, atol=1e-6)
     assert torch.allclose(without, drawn(0.0, texts("d", "ab")), atol=1e-6), "the caption is not heard"
     assert not torch.allclose(without, plain, atol=1e-3)
