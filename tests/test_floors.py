@@ -107,3 +107,37 @@ def test_the_guard_leaves_a_cuda_build_alone(tmp_path: Path, monkeypatch: pytest
     assert not compat.needs_stand_in()
     monkeypatch.setattr(compat.sys, "platform", "darwin")
     assert not compat.needs_stand_in()
+
+
+def python(code: str) -> None:
+    import os
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lightning_does_not_pay_for_torchmetrics_and_whoever_asks_gets_all_of_it() -> None:
+    python(
+        "import sys, audioml, pytorch_lightning.core.module as module, torchmetrics\n"
+        "assert not {'scipy.signal', 'transformers', 'librosa'} & set(sys.modules)\n"
+        "assert module.Metric is torchmetrics.Metric and torchmetrics.__version__.startswith('1.')\n"
+        "assert issubclass(torchmetrics.SumMetric, module.Metric) and 'scipy.signal' in sys.modules\n"
+        "assert all(hasattr(torchmetrics, name) for name in torchmetrics.__all__) and torchmetrics.Metric is module.Metric\n"
+        "assert not hasattr(torchmetrics, 'nothing')"
+    )
+
+
+def test_parts_of_torchmetrics_can_be_imported_before_the_whole() -> None:
+    python(
+        "import audioml\nfrom torchmetrics.wrappers import MinMaxMetric\nfrom torchmetrics import *\n"
+        "assert issubclass(MinMaxMetric, Metric) and SumMetric()"
+    )
+
+
+def test_a_torchmetrics_built_otherwise_starts_at_once() -> None:
+    python(
+        "import sys\nfrom audioml import compat\ncompat.EARLY['Metric'] = 'elsewhere'\nimport torchmetrics\n"
+        "assert '__getattr__' not in vars(torchmetrics) and torchmetrics.SumMetric and 'scipy.signal' in sys.modules"
+    )
