@@ -21,7 +21,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from audioml.probes._base import PACE, block_of, ear_of, grain_of, hushed, voice_of, work_of
+from audioml.probes._base import PACE, block_of, ear_of, grain_of, hushed, price_of, voice_of
 from audioml.records import Value
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def measure(
 
     from audioml.probes._reach import Window, future_of, span_of
 
-    longest = seconds / 2 * PACE / (PASSES * work_of(system, ear, found))
+    longest = seconds / 2 * PACE / (PASSES * price_of(system, ear, found))
 
     with hushed(system):
         exact = copy.deepcopy(system).to("cpu").double().eval()
