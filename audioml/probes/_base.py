@@ -59,11 +59,13 @@ def hushed(system: System) -> Iterator[None]:
     """Eval mode, one thread, no change of the global random state; everything as before afterwards."""
     import torch
 
+    from audioml.chance import reseed
+
     modes = [(m, m.training) for m in system.modules()]
     threads = torch.get_num_threads()
     devices = {p.device.index for p in system.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(devices=sorted(d for d in devices if d is not None)):
-        torch.manual_seed(0)
+        reseed(0)
         system.eval()
         torch.set_num_threads(1)
         try:

@@ -45,6 +45,7 @@ def measure(
     block = block_of(system) if voice.audio else grain_of(system)
     import torch
 
+    from audioml.chance import reseed
     from audioml.probes._reach import Window, future_of, span_of
 
     longest = seconds / 2 * PACE / (PASSES * price_of(system, ear, found))
@@ -53,7 +54,7 @@ def measure(
         exact = copy.deepcopy(system).to("cpu").double().eval()
 
         def run(x: torch.Tensor) -> torch.Tensor:
-            torch.manual_seed(0)  # a system that draws noise must draw the same for every perturbation
+            reseed(0)  # a system that draws noise must draw the same for every perturbation
             return voice.run(exact, ear, x)
 
         def window(length: float) -> Window:
