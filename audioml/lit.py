@@ -196,7 +196,7 @@ class Meter(Callback):
         if not self.waiting:
             return
         names = list(self.waiting[0][1])
-        table = torch.stack([torch.stack([losses[n].float() for n in names]) for _, losses in self.waiting]).cpu()
+        table = torch.stack([losses[n] for _, losses in self.waiting for n in names]).float().cpu().reshape(-1, len(names))
         steps = [step for step, _ in self.waiting]
         self.waiting = []
         bad = (~table.isfinite()).any(1).nonzero()
