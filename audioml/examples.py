@@ -11,20 +11,17 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audioml.corpus import Clip
 from audioml.errors import RunError
 from audioml.kinds import Notes, Stems, Wave, World
+from audioml.pictures import picture_of
 from audioml.records import write_bytes, write_text
 from audioml.symbols import csv_of, in_words, midi_of
 
-if TYPE_CHECKING:
-    import numpy as np
-
 MANIFEST = "examples.json"
 LONGEST = 12.0  # seconds kept of a clip: enough to judge by ear, small enough for a page with many runs
-FLOOR_DB, WINDOW, HOP = -80.0, 512, 128
 
 
 @dataclass
@@ -36,6 +33,14 @@ class _Sink:
     files: list[dict[str, Any]] = field(default_factory=list)
     texts: list[dict[str, Any]] = field(default_factory=list)
     panels: dict[tuple[str, str], tuple[Any, int]] = field(default_factory=dict)
+
+    def draw(self) -> str | None:
+        """The picture, where there is sound.  Returns its place."""
+        if not self.panels:
+            return None
+        place = f"audio/{self.stem}.png"
+        write_bytes(self.folder / place, picture_of(self.panels))
+        return place
 
 
 def write_examples(
@@ -59,7 +64,7 @@ def write_examples(
             _put(sink, role, port, world, clip.ports[port])
         _put(sink, "output", *target, output[target[0]])
         _put(sink, "target", *target, clip.ports[target[0]])
-        picture = _draw(sink)
+        picture = sink.draw()
         manifest.append({"name": clip.name, "files": sink.files, "texts": sink.texts, "spectrogram": picture})
     out = {"schema": 1, "clips": manifest}
     if any(clip["texts"] for clip in manifest):
@@ -72,17 +77,6 @@ def safe_name(name: str, longest: int = 60) -> str:
     """`name` as a file name: letters, digits, ``- _`` only, never empty, never hidden, never a path."""
     flat = unicodedata.normalize("NFKD", str(name)).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_-]+", "_", flat).strip("_")[:longest] or "clip"
-
-
-def spectrogram(x: np.ndarray, window: int = WINDOW, hop: int = HOP) -> np.ndarray:
-    """Levels [window // 2 + 1, N] of a signal [T] in dB: 0 dB is a sine at full scale, nothing is below -80 dB."""
-    import numpy as np
-
-    x = np.pad(x, (0, max(0, window - len(x))))
-    frames = np.lib.stride_tricks.sliding_window_view(x, window)[::hop]
-    shape = np.hanning(window).astype(np.float32)
-    level = np.abs(np.fft.rfft(frames * shape, axis=-1)) * (2 / shape.sum())
-    return np.maximum(20 * np.log10(np.maximum(level.T, 1e-9)), FLOOR_DB)
 
 
 def _put(sink: _Sink, role: str, port: str, world: World, item: Any) -> None:
@@ -131,74 +125,6 @@ def _put_audio(sink: _Sink, role: str, port: str, stem: str, rate: int | None, s
     write_bytes(sink.folder / entry["file"], data.getvalue())
     sink.files.append(entry)
     sink.panels[(stem, role)] = (x.mean(0), rate)
-
-
-def _draw(sink: _Sink) -> str | None:
-    """One picture of a clip: a row per stem, a column each for input, output and target.  Returns its place, or None."""
-    roles = [role for role in ("input", "output", "target") if any(key[1] == role for key in sink.panels)]
-    if not roles:
-        return None
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    stems = list(dict.fromkeys(stem for stem, role in sink.panels if role == roles[-1]))
-    width, height = 5.75, (1.5 if len(stems) == 1 else 1.1) * len(stems) + 0.35
-    figure = Figure(figsize=(width, height), dpi=130)
-    FigureCanvasAgg(figure)
-    # one axis in inches for all panels, and its labels as plain text: axes with ticks take several times as long as the pictures
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set_axis_off()
-    axis.set(xlim=(0, width), ylim=(0, height), autoscale_on=False)
-    seconds = max(max(len(x), WINDOW) / rate for x, rate in sink.panels.values())
-    khz = max(rate for _, rate in sink.panels.values()) / 2000
-    wide, high = (width - 0.52) / len(roles), (height - 0.36) / len(stems)
-    for row, stem in enumerate(stems):
-        for column, role in enumerate(roles):
-            panel = sink.panels.get((stem, role)) or (sink.panels.get(("", role)) if row == 0 else None)
-            if panel is not None:
-                title = f"{role} · {stem}" if stem and (stem, role) in sink.panels else role
-                box = (0.42 + column * wide, height - (row + 1) * high, wide - 0.08, high - 0.24)
-                _panel(axis, panel, title, box, (seconds, khz), first=column == 0, last=row == len(stems) - 1)
-    data = io.BytesIO()
-    # at the usual level compressing takes longer than drawing
-    figure.savefig(data, format="png", transparent=True, pil_kwargs={"compress_level": 2})
-    place = f"audio/{sink.stem}.png"
-    write_bytes(sink.folder / place, data.getvalue())
-    return place
-
-
-def _panel(
-    axis: Any,
-    panel: tuple[Any, int],
-    title: str,
-    place: tuple[float, float, float, float],
-    full: tuple[float, float],
-    *,
-    first: bool,
-    last: bool,
-) -> None:
-    """One spectrogram at `place` (left, bottom, width, height), whose scales reach to `full` (s, kHz)."""
-    (signal, rate), (left, bottom, wide, high), (seconds, khz) = panel, place, full
-    hop = max(HOP, len(signal) // 600)  # more columns than pixels only cost time
-    right, top = left + wide * max(len(signal), WINDOW) / rate / seconds, bottom + high * rate / 2000 / khz
-    picture = spectrogram(signal, hop=hop)
-    axis.imshow(picture, origin="lower", aspect="auto", extent=(left, right, bottom, top), vmin=FLOOR_DB, vmax=0, cmap="magma")
-    grey = {"color": "#808080"}  # reads on white and on black
-    axis.text(left + wide / 2, bottom + high + 0.05, title, fontsize=8, ha="center", va="bottom", **grey)
-    for tick in _ticks(seconds) if last else ():
-        axis.text(left + wide * tick / seconds, bottom - 0.04, f"{tick:g}", fontsize=7.5, ha="center", va="top", **grey)
-    if last:
-        axis.text(left + wide / 2, bottom - 0.2, "s", fontsize=8, ha="center", va="center", **grey)
-    if first:
-        for tick in _ticks(khz):
-            axis.text(left - 0.04, bottom + high * tick / khz, f"{tick:g}", fontsize=7.5, ha="right", va="center", **grey)
-        axis.text(left - 0.34, bottom + high / 2, "kHz", fontsize=8, rotation=90, ha="center", va="center", **grey)
-
-
-def _ticks(end: float) -> list[float]:
-    """About four round numbers from 0 on, none so near the end that its label would run into the next panel."""
-    step = next(s for e in range(-3, 9) for s in (10.0**e, 2 * 10.0**e, 5 * 10.0**e) if end / s <= 4.5)
-    return [k * step for k in range(5) if k * step <= 0.93 * end]
 
 
 def _write_texts(path: Path, manifest: list[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ class Fit:
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 enable_checkpointing=True,
+                profiler=_unwatched(),
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
             )
@@ -75,6 +77,19 @@ class Fit:
 
     def _max_time(self) -> datetime.timedelta | None:
         return datetime.timedelta(minutes=self.minutes) if self.minutes else None
+
+
+def _unwatched() -> Any:
+    """A profiler that does nothing.  Lightning's own does nothing in a generator, some forty of them a step."""
+    from pytorch_lightning.profilers import PassThroughProfiler
+
+    class Unwatched(PassThroughProfiler):
+        nothing = nullcontext()
+
+        def profile(self, action_name: str) -> Any:
+            return self.nothing
+
+    return Unwatched()
 
 
 class NoLogger:

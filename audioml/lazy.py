@@ -7,11 +7,12 @@ from typing import Any
 
 
 class LazyModule:
-    """Stands for a module; the first attribute imports it.  Unlike importlib's LazyLoader it leaves sys.modules alone, where
-    other libraries look to see whether torch is loaded."""
+    """Stands for a module; the first attribute imports it, and what was asked for once is kept: a training step asks some hundred
+    times.  Unlike importlib's LazyLoader it leaves sys.modules alone, where other libraries look to see whether torch is loaded."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(import_module(self._name), attribute)
+        value = self.__dict__[attribute] = getattr(import_module(self._name), attribute)
+        return value

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
+from audioml.chance import reseed
 from audioml.errors import RequestError, RunError
 from audioml.fit import Fit, NoLogger
 from audioml.history import History
@@ -20,13 +21,6 @@ from audioml.nn.ema import Average
 from audioml.system import System
 
 FLUSH = 20  # steps between looks at the losses: reading them each step would stall a GPU and cost 1 ms on a CPU
-
-
-def reseed(seed: int) -> None:
-    """Seed torch for one step.  Not torch.manual_seed: where CUDA sleeps it formats and keeps a traceback, 2 ms a step."""
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(seed)
 
 
 class Lit(pl.LightningModule):
@@ -202,7 +196,7 @@ class Meter(Callback):
         if not self.waiting:
             return
         names = list(self.waiting[0][1])
-        table = torch.stack([torch.stack([losses[n].float() for n in names]) for _, losses in self.waiting]).cpu()
+        table = torch.stack([losses[n] for _, losses in self.waiting for n in names]).float().cpu().reshape(-1, len(names))
         steps = [step for step, _ in self.waiting]
         self.waiting = []
         bad = (~table.isfinite()).any(1).nonzero()

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from audioml.dashboard.votes import read_votes
-from audioml.examples import spectrogram
 from audioml.history import History
+from audioml.pictures import spectrogram
 from audioml.records import Record
 from audioml.table import write_table
 from tests import browser

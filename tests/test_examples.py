@@ -13,8 +13,9 @@ import soundfile
 
 from audioml.corpus import Clip
 from audioml.errors import RunError
-from audioml.examples import LONGEST, safe_name, spectrogram, write_examples
+from audioml.examples import LONGEST, safe_name, write_examples
 from audioml.kinds import Label, Stems, Text, Wave
+from audioml.pictures import spectrogram
 
 RATE = 16000
 

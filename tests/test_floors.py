@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 FLOORS = {
     "compat": 0, "errors": 0, "lazy": 0, "kinds": 0,
     "parts": 1, "corpus": 1, "declare": 1, "records": 1, "provenance": 1, "history": 1, "dsp": 1, "losses": 1, "nn": 1, "metrics": 1,
-    "examples": 1, "symbols": 1, "table": 1, "dashboard": 1, "fit": 1, "statistics": 1, "stats": 1,
+    "examples": 1, "pictures": 1, "chance": 1, "symbols": 1, "table": 1, "dashboard": 1, "fit": 1, "statistics": 1, "stats": 1,
     "published": 1,
     "tasks": 2, "representations": 2, "models": 2, "methods": 2, "data": 2,
     "shelf": 3, "plan": 3, "readers": 3, "adapters": 3, "system": 3, "datamodule": 3, "lit": 3, "evaluate": 3,
@@ -107,3 +107,37 @@ def test_the_guard_leaves_a_cuda_build_alone(tmp_path: Path, monkeypatch: pytest
     assert not compat.needs_stand_in()
     monkeypatch.setattr(compat.sys, "platform", "darwin")
     assert not compat.needs_stand_in()
+
+
+def python(code: str) -> None:
+    import os
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lightning_does_not_pay_for_torchmetrics_and_whoever_asks_gets_all_of_it() -> None:
+    python(
+        "import sys, audioml, pytorch_lightning.core.module as module, torchmetrics\n"
+        "assert not {'scipy.signal', 'transformers', 'librosa'} & set(sys.modules)\n"
+        "assert module.Metric is torchmetrics.Metric and torchmetrics.__version__.startswith('1.')\n"
+        "assert issubclass(torchmetrics.SumMetric, module.Metric) and 'scipy.signal' in sys.modules\n"
+        "assert all(hasattr(torchmetrics, name) for name in torchmetrics.__all__) and torchmetrics.Metric is module.Metric\n"
+        "assert not hasattr(torchmetrics, 'nothing')"
+    )
+
+
+def test_parts_of_torchmetrics_can_be_imported_before_the_whole() -> None:
+    python(
+        "import audioml\nfrom torchmetrics.wrappers import MinMaxMetric\nfrom torchmetrics import *\n"
+        "assert issubclass(MinMaxMetric, Metric) and SumMetric()"
+    )
+
+
+def test_a_torchmetrics_built_otherwise_starts_at_once() -> None:
+    python(
+        "import sys\nfrom audioml import compat\ncompat.EARLY['Metric'] = 'elsewhere'\nimport torchmetrics\n"
+        "assert '__getattr__' not in vars(torchmetrics) and torchmetrics.SumMetric and 'scipy.signal' in sys.modules"
+    )

@@ -199,3 +199,27 @@ def test_a_dead_process_is_recorded_as_failed(tiny: Path, tmp_path: Path) -> Non
     assert (record.status, record.signature, record.axes["row"]) == ("failed", sign, "fcn")
     assert "SIGKILL" in record.error
     assert sweep.done(sign, tmp_path / "outputs") is None
+
+
+LATE = ["seed=3 outputs='/tmp/a b'", "seed=1 seed=2", "seed=abc", "seed=1,2", "seed=null", "seed='3'", "seed=1.5", "outputs=[a", "outputs="]
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_what_is_composed_once_for_many_seeds_is_what_hydra_makes_of_each(late: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from audioml.sweep import composer
+
+    def asked(arguments: list[str]) -> object:
+        try:
+            request = compose(["task=enhancement", "model=fcn", *arguments])
+        except RequestError as error:
+            return str(error)
+        return run_signature(request), request.seed, request.outputs, request.settings
+
+    arguments = late.split(" ", 1) if late.startswith("seed") else [late]
+    ours = asked(arguments)
+    monkeypatch.setattr(composer, "LAID_OVER", ())
+    assert ours == asked(arguments)
+    composed = composer._composed.cache_info().misses
+    monkeypatch.undo()
+    assert asked(["seed=7"]) != asked(["seed=8"])
+    assert composer._composed.cache_info().misses <= composed + 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from audioml.system import System
 
 AMPLITUDE = 0.1  # of the probe noise: about the level of speech
+CALLS = 2e7  # multiply-accumulates that a second of audio counts for at least, where it is budgeted: small networks are all calls
 PACE = 8e9  # multiply-accumulates a second that one thread is taken to do: budgets count work, for a clock is never twice alike
 
 
@@ -58,11 +59,13 @@ def hushed(system: System) -> Iterator[None]:
     """Eval mode, one thread, no change of the global random state; everything as before afterwards."""
     import torch
 
+    from audioml.chance import reseed
+
     modes = [(m, m.training) for m in system.modules()]
     threads = torch.get_num_threads()
     devices = {p.device.index for p in system.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(devices=sorted(d for d in devices if d is not None)):
-        torch.manual_seed(0)
+        reseed(0)
         system.eval()
         torch.set_num_threads(1)
         try:
@@ -148,6 +151,11 @@ def ear_of(system: System) -> Ear:
     if len(rates) != 1:
         raise UnmeasurableError(f"the inputs run at different rates: {sorted(rates)} Hz")
     return Ear(tuple(ports), rates.pop())
+
+
+def price_of(system: System, ear: Ear, found: Mapping[str, Value] | None) -> float:
+    """What a second of audio is taken to cost, in multiply-accumulates: never less than its calls do."""
+    return max(CALLS, work_of(system, ear, found))
 
 
 def work_of(system: System, ear: Ear, found: Mapping[str, Value] | None) -> float:

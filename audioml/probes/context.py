@@ -21,7 +21,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from audioml.probes._base import PACE, block_of, ear_of, grain_of, hushed, voice_of, work_of
+from audioml.probes._base import PACE, block_of, ear_of, grain_of, hushed, price_of, voice_of
 from audioml.records import Value
 
 if TYPE_CHECKING:
@@ -45,15 +45,16 @@ def measure(
     block = block_of(system) if voice.audio else grain_of(system)
     import torch
 
+    from audioml.chance import reseed
     from audioml.probes._reach import Window, future_of, span_of
 
-    longest = seconds / 2 * PACE / (PASSES * work_of(system, ear, found))
+    longest = seconds / 2 * PACE / (PASSES * price_of(system, ear, found))
 
     with hushed(system):
         exact = copy.deepcopy(system).to("cpu").double().eval()
 
         def run(x: torch.Tensor) -> torch.Tensor:
-            torch.manual_seed(0)  # a system that draws noise must draw the same for every perturbation
+            reseed(0)  # a system that draws noise must draw the same for every perturbation
             return voice.run(exact, ear, x)
 
         def window(length: float) -> Window:

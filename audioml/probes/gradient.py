@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from audioml.probes._base import PACE, UnmeasurableError, ear_of, hushed, voice_of, work_of
+from audioml.probes._base import PACE, UnmeasurableError, ear_of, hushed, price_of, voice_of
 from audioml.records import Value
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def measure(
     voice = voice_of(system, ear)
     import torch
 
-    most = seconds * PACE / (PASSES * work_of(system, ear, found))
+    most = seconds * PACE / (PASSES * price_of(system, ear, found))
     clips, length = next((s for s in SETTINGS if s[0] * s[1] <= most), SETTINGS[-1])
     x, note = heard(ear, data, clips, int(length * ear.rate))
     with hushed(system), torch.enable_grad():

@@ -27,7 +27,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit
-from audioml.probes._base import PACE, UnmeasurableError, ear_of, hushed, nothing, voice_of, work_of
+from audioml.probes._base import PACE, UnmeasurableError, ear_of, hushed, nothing, price_of, voice_of
 from audioml.records import Value, not_measured
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def measure(
             cannot = f"it cannot stream: {why}"
             return _offline(not_measured(cannot, *VALUES["streaming/law_error"]), str(why), cannot)
         try:
-            error = max(law_error(system, ear, voice, sizes) for sizes in (cycle(SIZES), random_sizes()))
+            error = law_error(system, ear, voice, cycle(SIZES), random_sizes())
         except UnmeasurableError as why:
             broken = f"the law is broken: {why}"
             return _offline(not_measured(str(why), *VALUES["streaming/law_error"]), broken, broken)
@@ -135,10 +135,10 @@ def _memory(system: Any, ear: Ear, known: Mapping[str, Value], seconds: float) -
 
     quantity = VALUES["streaming/memory_growth_mb"]
     try:
-        work = work_of(system, ear, known)
+        price = price_of(system, ear, known)
     except UnmeasurableError as why:
         return not_measured(str(why), *quantity), ""
-    pushed = max(LEAST, min(MINUTE, int(seconds * PACE / work)))
+    pushed = max(LEAST, min(MINUTE, int(seconds * PACE / price)))
     first, half, last, pushed = memory_over(system, ear, pushed, 4 * seconds)
     value = Value((last - first) / 1e6, *quantity, reason="" if pushed >= MINUTE else f"over {pushed} s instead of a minute")
     grown = last - half
@@ -163,15 +163,19 @@ def clip(ear: Ear) -> torch.Tensor:
     return x
 
 
-def law_error(system: Any, ear: Ear, voice: Any, sizes: Iterator[int]) -> float:
-    """max |stream - offline| / max |offline| for blocks of `sizes`.
+def law_error(system: Any, ear: Ear, voice: Any, *patterns: Iterator[int]) -> float:
+    """max |stream - offline| / max |offline| for blocks of the sizes of each pattern.
 
     Raises UnmeasurableError when the stream's output is shorter than the clip after its flush, or not finite.
     """
-    import torch
-
     x = clip(ear)
     whole = voice.run(system, ear, x)
+    return max(_differ(system, ear, x, whole, sizes) for sizes in patterns)
+
+
+def _differ(system: Any, ear: Ear, x: torch.Tensor, whole: torch.Tensor, sizes: Iterator[int]) -> float:
+    import torch
+
     stream = system.stream(len(x))
     port, pieces, at = system.plan.output.port, [], 0
     while at < x.shape[-1]:

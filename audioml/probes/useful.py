@@ -57,7 +57,7 @@ def measure(
     each = once * (1 + asked * max(cut.price(c) for c in lengths))
     count = min(cut.clips, len(clips), int(seconds * PACE / each))
     if count < FEWEST:
-        raise UnmeasurableError(f"it would take {FEWEST * each / PACE:.0f} s on one core, and has {seconds:.2g} s")
+        raise UnmeasurableError(f"it would take {FEWEST * each / PACE:.2g} s on one core, and has {seconds:.2g} s")
     some = [clips[k * len(clips) // count] for k in range(count)]
     assert data is not None
     with hushed(system), torch.no_grad():

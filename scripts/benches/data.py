@@ -27,7 +27,8 @@ def run() -> list[Row]:
         root = Path(folder)
         speech, noise = _files(root / "speech", FILES * 4 // 5, 0), _files(root / "noise", FILES // 5, 1)
         settings = {"groups": {}, "rate": RATE, "channels": 1, "cache": str(root / "cache"), "level_db": [-30, -20]}
-        settings |= {"snr": [0, 15], "seconds": 1.0, "valid_items": 1, "test_items": 1, "max_bad": 0.0}
+        settings |= {"snr": [0, 15], "speed": 0.0, "equalize": 0.0, "seconds": 1.0}
+        settings |= {"valid_items": 1, "test_items": 1, "max_bad": 0.0}
         sources = {"speech": str(root / "speech"), "noise": str(root / "noise")}
         prepared = Mix(sources=sources, target="speech", **settings).prepare(TASK)
         for tape in prepared.tapes:  # both sides warm: soundfile reads from the page cache, the tape from mapped pages
