@@ -214,7 +214,7 @@ class Em(Method):
         return x, seq.n.to(x.device)
 
     def _heard(self, system: System, batch: Batch) -> tuple[list[Tensor], Tensor, Any]:
-        """Frames in blocks of clips of similar length; of all clips, block after block, the counts and the chains of their texts."""
+        """Frames in blocks of clips of similar length; of all clips, block after block, counts and the chains of the texts."""
         network, rep = system.network, system.plan.output.representation
         silence = self._silence(system)
         blocks, counts, made = [], [], []
