@@ -197,3 +197,25 @@ def test_float32_gives_the_likelihood_to_a_millionth() -> None:
     single = hmm.Chains(chain.ids, chain.loop.float(), chain.move.float(), None, chain.enter.float(), chain.leave.float(), 1)
     rough = expectation.log_likelihood(mixtures.float(), [x.float()], single, n).sum()
     assert float(rough) == pytest.approx(float(exact), rel=1e-6)
+
+
+@pytest.mark.parametrize("align", ["all", "viterbi", "evenly"])
+def test_statistics_of_a_batch_are_those_of_its_clips(align: expectation.Align) -> None:
+    """Chains of several lengths, neighbours with the same one, and two blocks, against one clip at a time."""
+    torch.manual_seed(0)
+    stay = torch.linspace(0.3, 0.8, 4 * STATES, dtype=torch.float64).log()
+    mixtures = gmm.Mixtures(4 * STATES, 2, 3).double()
+    mixtures.used.fill_(2)
+    mixtures.mean.copy_(torch.randn(4 * STATES, 2, 3))
+    mixtures.weight.fill_(math.log(0.5))
+    made = [word_graphs.layout(text, STATES, SILENCE) for text in (TEXTS[1], TEXTS[1], TEXTS[0], TEXTS[2])]
+    blocks, n = [torch.randn(3, 3, 30).double(), torch.randn(1, 3, 12).double()], torch.tensor([30, 25, 28, 12])
+    together, apart = gmm.Sums(4 * STATES, 2, 3), gmm.Sums(4 * STATES, 2, 3)
+    likelihood = expectation.gather(mixtures, together, blocks, word_graphs.chains(made, stay, STATES, SILENCE), n, align)
+    clips = [x[None, :, :k] for x, k in zip([*blocks[0], *blocks[1]], n.tolist(), strict=True)]
+    for k, (clip, layout) in enumerate(zip(clips, made, strict=True)):
+        own = word_graphs.chains([layout], stay, STATES, SILENCE)
+        assert torch.allclose(expectation.gather(mixtures, apart, [clip], own, n[k : k + 1], align)[0], likelihood[k])
+    assert torch.allclose(together.table, apart.table)
+    assert torch.allclose(together.loops, apart.loops)
+    assert float(together.counts.sum()) == pytest.approx(float(n.sum()))
