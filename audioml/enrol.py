@@ -1,6 +1,7 @@
 """Speaker enrolment: a trained run, adapted to a few clips of one speaker and what he says in them, as a run of its own.
 
-How the system moves is its method's affair (`Method.adapt`); here clips are read and the new run's folder is written.
+What he says is read, or (`--passes`) what the run itself hears takes its place: recognise, adapt, recognise again.  How the system
+moves is its method's affair (`Method.adapt`); here clips are read and the new run's folder is written.
 """
 
 from __future__ import annotations
@@ -18,40 +19,75 @@ import yaml
 from audioml import shelf
 from audioml.corpus import Clip
 from audioml.errors import RequestError
-from audioml.kinds import Batch, Text, Wave
+from audioml.kinds import Batch, Seq, Text, Wave
 from audioml.predict import load
 from audioml.provenance import signature
 from audioml.records import cannot_write, write_bytes, write_text
-from audioml.runfolder import Finished, finished, read_config
+from audioml.runfolder import Finished, finished, read_config, request_of
 
 BATCH = 64
 
 
 def main(arguments: list[str]) -> None:
-    """``RUN --clips DIR …``; prints how much likelier the clips became, and the new run's folder."""
+    """``RUN --clips DIR …`` or ``RUN --split test --passes 3``; prints how much likelier the clips became, and the new folder."""
     parser = argparse.ArgumentParser(prog="enrol.py", description="Adapt a trained recogniser to one speaker's few clips.")
     parser.add_argument("run", type=Path, help="a run's folder: outputs/runs/…")
-    parser.add_argument("--clips", type=Path, required=True, help="a folder of clips with a metadata.csv (file_name, transcript)")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--clips", type=Path, help="a folder of clips with a metadata.csv (file_name, transcript)")
+    where.add_argument("--split", choices=("valid", "test"), help="the run's own clips, without their texts")
     parser.add_argument("--only", action="append", default=[], metavar="COLUMN=VALUE[,VALUE…]", help="those rows alone; may repeat")
     parser.add_argument("--method", default="map", help="map (each Gaussian by itself) or mllr (one transform of all)")
     parser.add_argument("--strength", type=float, default=10.0, help="frames that what was learnt before counts for (10)")
     parser.add_argument("--rounds", type=int, default=2, help="times the clips are aligned anew (2)")
+    parser.add_argument("--passes", type=int, default=0, help="times what is heard takes the place of the texts (0: the texts)")
     args = parser.parse_args(arguments)
+    if args.split and not args.passes:
+        raise RequestError("--split without --passes would look at the texts that the run is judged by")
+    if args.split and args.only:
+        raise RequestError("--only chooses rows of --clips; --split takes all clips of the run's split")
+    if not 0 <= args.passes <= 100:
+        raise RequestError("--passes should be between 0 and 100")
     if args.strength < 0 or not 1 <= args.rounds <= 100:
         raise RequestError("--strength should be zero or more and --rounds between 1 and 100")
     run, config = finished(args.run), read_config(args.run)
     if not run.plan.method.trains:
         raise RequestError(f"{args.run} holds no trained system: method '{run.plan.method.name}' learns nothing")
-    clips = read_clips(run, config, args.clips, args.only)
-    system = load(run)
-    losses = run.plan.method.adapt(system, batches(run, clips), args.method, args.strength, args.rounds)
-    after = mean_loss(system, batches(run, clips))
+    clips = read_clips(run, config, args.clips, args.only) if args.clips else split_of(args.run, args.split)
+    system, heard = load(run).eval(), batches(run, clips)
+    losses: list[float] = []
+    for _ in range(max(1, args.passes)):
+        if args.passes:
+            heard = [recognised(system, batch) for batch in heard]
+        losses += run.plan.method.adapt(system, heard, args.method, args.strength, args.rounds)
+    before, after = losses[0], mean_loss(system, heard)
     facts = {
         "from": args.run.name, "method": args.method, "strength": args.strength, "rounds": args.rounds, "only": args.only,
-        "clips": [clip.name for clip in clips], "loss_before": round(losses[0], 4), "loss_after": round(after, 4),
+        "where": args.split or args.clips.name,
+        "clips": [clip.name for clip in clips], "loss_before": round(before, 4), "loss_after": round(after, 4),
+        **({"passes": args.passes, "texts": "none: what the run heard"} if args.passes else {}),
     }  # fmt: skip
     place = write_run(args.run, run, config, system, facts)
-    print(f"{len(clips)} clips, loss {losses[0]:.3f} -> {after:.3f}: {place}")
+    print(f"{len(clips)} clips, loss {before:.3f} -> {after:.3f}: {place}")
+
+
+def split_of(folder: Path, split: str) -> list[Clip]:
+    """All clips of a split of the run's own data, the longest last."""
+    request = request_of(folder)
+    return sorted(request.corpus.prepare(request.plan.task).clips(split), key=_length)
+
+
+def _length(clip: Clip) -> int:
+    return max(x.shape[-1] for x in clip.ports.values() if hasattr(x, "shape"))
+
+
+def recognised(system: Any, batch: Batch) -> Batch:
+    """The batch with what the system hears in it in place of its texts."""
+    import torch
+
+    port = system.plan.output.port
+    with torch.no_grad():
+        texts = system({p: seq for p, seq in batch.items() if p != port})[port].x
+    return {**batch, port: Seq(texts, torch.tensor([len(text) for text in texts]))}
 
 
 def read_clips(run: Finished, config: dict[str, Any], where: Path, only: Sequence[str]) -> list[Clip]:

@@ -1,7 +1,8 @@
 """Adapt a trained recogniser to one speaker: ``python scripts/enrol.py RUN --clips DIR [--only COLUMN=VALUE] [--method map|mllr]``.
 
-DIR holds a few recordings of the speaker and a metadata.csv with their texts.  The result is a run's folder beside RUN, which
-predict.py and evaluate.py take like any other.
+DIR holds a few recordings of the speaker and a metadata.csv with their texts.  ``RUN --split test --passes 3`` adapts to the
+recordings that the run is judged on without a look at their texts: three times, what it hears takes their place.  The result is a
+run's folder beside RUN, which predict.py and evaluate.py take like any other.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 torch = LazyModule("torch")
 gmm = LazyModule("audioml.nn.gmm")
 hmm = LazyModule("audioml.nn.hmm")
+expectation = LazyModule("audioml.nn.expectation")
 graphs = LazyModule("audioml.nn.word_graphs")
 token_passing = LazyModule("audioml.nn.token_passing")
 
@@ -91,27 +92,18 @@ class Em(Method):
     def collect(self, system: System, batch: Batch) -> dict[str, Any]:
         """Adds the batch's statistics; the negative log-likelihood per frame, under the parameters that they were gathered with."""
         extra: Any = system.extra
-        align = _ALIGN[self.align if int(extra.estimated) else "evenly"]
-        found = []
         with torch.no_grad():
-            for part in alike(batch, system.plan.flow.source):  # type: ignore[arg-type]
-                powers, n, chains = self._heard(system, part)
-                scores, share = system.network.mixtures.shares(powers, chains.ids)  # type: ignore[union-attr]
-                likelihood, occupied, stays = align(scores, chains, n)
-                extra.sums.add(powers, chains.ids, share.mul_(occupied[:, :, None]), stays)
-                found.append((likelihood, n))
+            blocks, n, chains = self._heard(system, batch)
+            align = self.align if int(extra.estimated) else "evenly"
+            likelihood = expectation.gather(system.network.mixtures, extra.sums, blocks, chains, n, align)  # type: ignore[union-attr]
             self._count(system, batch)
-            return {"nll": _per_frame(found)}
+            return {"nll": _per_frame(likelihood, n)}
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Negative log-likelihood of the frames given the text, per frame; clips too short for their text take no part."""
-        found = []
         with torch.no_grad():
-            for part in alike(batch, system.plan.flow.source):  # type: ignore[arg-type]
-                powers, n, chains = self._heard(system, part)
-                scores = system.network.mixtures.scores(powers, chains.ids)  # type: ignore[union-attr]
-                found.append((hmm.log_likelihood(scores, chains, n), n))
-            return {"nll": _per_frame(found)}
+            blocks, n, chains = self._heard(system, batch)
+            return {"nll": _per_frame(expectation.log_likelihood(system.network.mixtures, blocks, chains, n), n)}  # type: ignore[union-attr]
 
     def after_step(self, system: System, step: int) -> None:
         """Re-estimates after every `every` steps."""
@@ -165,16 +157,16 @@ class Em(Method):
         output, network = system.plan.output, system.network
         rep: Any = output.representation
         words = [rep.say(word) for word in rep.learnt()]
-        powers, n = self._stream(system, inputs)
+        x, n = self._stream(system, inputs)
         loop = graphs.word_loop(words, network.stay, network.states, self._silence(system), self._prices(system, len(words)))
         states, places = loop.ids.unique(return_inverse=True)
-        scores = network.mixtures.scores(powers, states)  # type: ignore[union-attr]
+        scores = network.mixtures.scores(gmm.powers_of(x), states).unflatten(1, (len(x), -1)).transpose(0, 1)  # type: ignore[union-attr]
         found = token_passing.search(scores, replace(loop, ids=places), n, self.beam)
         said = [row[new & (row < len(words))] for row, new in zip(found.word, found.begins, strict=True)]
         length = torch.tensor([len(row) for row in said])
         ids = torch.nn.utils.rnn.pad_sequence(said, batch_first=True)
         text = rep.decode(Seq(ids, length), None, output.world)
-        return {output.port: text, "phones": self._phones(system, found, loop.ids, powers)}
+        return {output.port: text, "phones": self._phones(system, found, loop.ids, x)}
 
     def beside(self, plan: Plan) -> dict[str, World]:
         """The phones with their times, as `draw` gives them beside the text."""
@@ -216,25 +208,28 @@ class Em(Method):
 
     # ---- what both need --------------------------------------------------------------------------------------------------
     def _stream(self, system: System, inputs: Batch) -> tuple[Tensor, Tensor]:
-        """The input's frames as `powers_of` them, and how many are valid."""
+        """The input's frames [B, D, N], and how many are valid."""
         seq, _ = system.encode(system.plan.flow.source, inputs)  # type: ignore[arg-type]
         x = system.embed(seq.x).to(system.network.stay)  # type: ignore[arg-type]
-        return gmm.powers_of(x), seq.n.to(x.device)
+        return x, seq.n.to(x.device)
 
-    def _heard(self, system: System, batch: Batch) -> tuple[Tensor, Tensor, Any]:
-        """Powers of the frames, their counts, and the chain of each clip's text."""
-        powers, n = self._stream(system, batch)
+    def _heard(self, system: System, batch: Batch) -> tuple[list[Tensor], Tensor, Any]:
+        """Frames in blocks of clips of similar length; of all clips, block after block, counts and the chains of the texts."""
         network, rep = system.network, system.plan.output.representation
         silence = self._silence(system)
-        made = []
-        for text in batch[system.plan.output.port].x:
-            words = tuple(rep.say(word) for word in text.split())  # type: ignore[attr-defined]
-            if words not in self._layouts:
-                self._layouts[words] = graphs.layout(words, network.states, silence)
-            made.append(self._layouts[words])
+        blocks, counts, made = [], [], []
+        for part in alike(batch, system.plan.flow.source, batch[system.plan.output.port].x):  # type: ignore[arg-type]
+            x, n = self._stream(system, part)
+            blocks.append(x)
+            counts.append(n)
+            for text in part[system.plan.output.port].x:
+                words = tuple(rep.say(word) for word in text.split())  # type: ignore[attr-defined]
+                if words not in self._layouts:
+                    self._layouts[words] = graphs.layout(words, network.states, silence)
+                made.append(self._layouts[words])
         if len(self._layouts) > MEMORY:
             self._layouts.clear()
-        return powers, n, graphs.chains(made, network.stay, network.states, silence)
+        return blocks, torch.cat(counts), graphs.chains(made, network.stay, network.states, silence)
 
     def _silence(self, system: System) -> int | None:
         return system.plan.output.representation.silence if system.network.silence else None  # type: ignore[attr-defined]
@@ -252,16 +247,20 @@ class Em(Method):
         pairs += torch.bincount(codes, minlength=pairs.numel()).view_as(pairs)
 
 
-def alike(batch: Batch, port: str) -> Iterator[Batch]:
-    """The batch in parts of similar length on `port`, so that little is computed for padding."""
-    n = batch[port].n
-    order = n.argsort()
-    lengths, begin = n[order].tolist(), 0
-    for k, length in enumerate(lengths):
-        if k - begin >= FEWEST and length > SIMILAR * lengths[begin]:
-            yield _part(batch, order[begin:k])
+def alike(batch: Batch, port: str, texts: Sequence[str]) -> Iterator[Batch]:
+    """The batch in parts of similar length on `port`, so that little is computed for padding, with the same texts together."""
+    for rows in blocks_of(batch[port].n, texts):
+        yield _part(batch, rows)
+
+
+def blocks_of(n: Tensor, texts: Sequence[Any]) -> Iterator[Tensor]:
+    """Clips of `n` [B] frames (samples) in blocks of similar length, in each of them by their texts."""
+    order = n.argsort().tolist()
+    lengths, begin = n.tolist(), 0
+    for k in range(1, len(order) + 1):
+        if k == len(order) or (k - begin >= FEWEST and lengths[order[k]] > SIMILAR * lengths[order[begin]]):
+            yield torch.tensor(sorted(order[begin:k], key=lambda i: texts[i]))
             begin = k
-    yield _part(batch, order[begin:])
 
 
 def _part(batch: Batch, rows: Tensor) -> Batch:
@@ -274,28 +273,10 @@ def _part(batch: Batch, rows: Tensor) -> Batch:
     return {port: taken(seq) for port, seq in batch.items()}
 
 
-def _per_frame(found: list[tuple[Tensor, Tensor]]) -> Tensor:
+def _per_frame(likelihood: Tensor, n: Tensor) -> Tensor:
     """Negative log-likelihood per frame of the clips that have one."""
-    likelihood, n = (torch.cat(parts) for parts in zip(*found, strict=True))
     there = likelihood > hmm.NEVER / 2
     return (-(likelihood * there).sum() / (n * there).sum().clamp(min=1)).float()
 
 
-def _along(path: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """One path [B, N] as probabilities: each place at each frame [B, L, N], stays at each place [B, L]."""
-    at = torch.nn.functional.one_hot(path.clamp(min=0), scores.shape[1]).to(scores) * (path >= 0)[..., None]
-    return at.transpose(1, 2), (at[:, 1:] * at[:, :-1]).sum(1)
-
-
-def _best(scores: Tensor, chains: Any, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    likelihood, path = hmm.viterbi(scores, chains, n)
-    return likelihood, *_along(path, scores)
-
-
-def _flat(scores: Tensor, chains: Any, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    at, stays = _along(hmm.evenly(chains, n, scores.shape[2]), scores)
-    return (scores * at).double().sum((1, 2)), at, stays
-
-
-_ALIGN = {"all": lambda scores, chains, n: hmm.forward_backward(scores, chains, n), "viterbi": _best, "evenly": _flat}
 _ADAPT = {"map": "map_means", "mllr": "mllr_means"}

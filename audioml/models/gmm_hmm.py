@@ -42,7 +42,8 @@ class GmmHmm(Network):
 
     def forward(self, h: Tensor, n: Tensor | None = None) -> Tensor:
         """Log densities of all states."""
-        return self.mixtures.scores(powers_of(h), torch.arange(self.out.dim, device=h.device))
+        scores = self.mixtures.scores(powers_of(h), torch.arange(self.out.dim, device=h.device))
+        return scores.unflatten(1, (len(h), -1)).transpose(0, 1)
 
     def cannot_step(self) -> str:
         """A frame stands for itself."""

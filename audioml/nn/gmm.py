@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from audioml.nn.hmm import BITS
+
 LEAST = 1e-30  # a weight of nothing, whose logarithm is finite
 SAME = 1e-10  # variance over squared mean at which a feature counts as constant
 APART = 0.2  # standard deviations by which the halves of a split component part (HTK's HHEd MU; Young et al., The HTK Book)
@@ -34,28 +36,19 @@ class Mixtures(nn.Module):
         self.variance = nn.Parameter(torch.ones(states, most, dim), requires_grad=False)
         self.register_buffer("used", torch.ones((), dtype=torch.long))
 
-    def densities(self, powers: Tensor, ids: Tensor) -> Tensor:
-        """`powers_of` frames [B, 1 + 2D, N], states ids [L] (the same for all) or [B, L] -> log of weight times density
-        [B, L, slots, N]."""
+    def rows(self) -> Tensor:
+        """What `powers_of` frames are multiplied by to give the log of weight times density [S, slots, 1 + 2D]."""
         slots = int(self.used)
         precision = 1 / self.variance[:, :slots]
         mean = self.mean[:, :slots]
         constant = self.weight[:, :slots] - 0.5 * (
             self.dim * math.log(2 * math.pi) + self.variance[:, :slots].log().sum(-1) + (mean.square() * precision).sum(-1)
         )
-        rows = torch.cat([constant[..., None], mean * precision, -0.5 * precision], -1)  # [S, slots, 1 + 2D]
-        found = rows[ids].flatten(-3, -2) @ powers
-        return found.unflatten(1, (ids.shape[-1], slots))
+        return torch.cat([constant[..., None], mean * precision, -0.5 * precision], -1)
 
     def scores(self, powers: Tensor, ids: Tensor) -> Tensor:
-        """Log densities of the states [B, L, N]."""
-        return self.densities(powers, ids).logsumexp(2)
-
-    def shares(self, powers: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Log densities of the states [B, L, N], and each component's part in its state's [B, L, slots, N]."""
-        found = self.densities(powers, ids)
-        parts = found.log_softmax(2)
-        return found[:, :, 0] - parts[:, :, 0], parts.exp_()
+        """`powers_of` frames [1 + 2D, T], states [L] -> log densities of the states [L, T]."""
+        return densities(self.rows()[ids], powers).logsumexp(1)
 
     def split(self, counts: Tensor, least: float) -> None:
         """Twice the slots: components that saw at least `least` frames (counts [S, M]) become two, the others keep their place."""
@@ -74,14 +67,27 @@ class Mixtures(nn.Module):
         self.used.fill_(2 * slots)
 
 
+def densities(rows: Tensor, powers: Tensor) -> Tensor:
+    """Some states' `rows` [L, slots, 1 + 2D], frames [1 + 2D, T] -> log of weight times density [L, slots, T]."""
+    return (rows.flatten(0, 1) @ powers).view(*rows.shape[:2], -1)
+
+
+def shares(parts: Tensor) -> tuple[Tensor, Tensor]:
+    """`densities` [L, slots, T], which are overwritten -> log densities of the states [L, T], and each component's part in its
+    state's [L, slots, T]."""
+    peak = parts.amax(1, keepdim=True)
+    total = parts.sub_(peak).mul_(BITS).exp2_().sum(1, keepdim=True)
+    return total.log().add_(peak)[:, 0], parts.div_(total)
+
+
 def powers_of(x: Tensor) -> Tensor:
-    """[B, D, N] -> [B, 1 + 2D, N]: one, x, x²."""
-    dim = x.shape[1]
-    out = x.new_empty(x.shape[0], 1 + 2 * dim, x.shape[2])
-    out[:, 0] = 1
-    out[:, 1 : 1 + dim] = x
-    out[:, 1 + dim :] = x.square()
-    return out
+    """[B, D, N] -> one, x, x² of all frames side by side [1 + 2D, B·N]."""
+    items, dim, frames = x.shape
+    out = x.new_empty(1 + 2 * dim, items, frames)
+    out[0] = 1
+    out[1 : 1 + dim] = x.transpose(0, 1)
+    torch.mul(out[1 : 1 + dim], out[1 : 1 + dim], out=out[1 + dim :])
+    return out.flatten(1)
 
 
 class Sums(nn.Module):
@@ -97,12 +103,13 @@ class Sums(nn.Module):
         self.register_buffer("table", torch.zeros(states, most, 1 + 2 * dim, dtype=torch.float64))
         self.register_buffer("loops", torch.zeros(states, dtype=torch.float64))
 
-    def add(self, powers: Tensor, ids: Tensor, share: Tensor, loops: Tensor) -> None:
-        """`powers_of` frames; ids [B, L]; share [B, L, slots, N], each component's part in each frame; loops [B, L]."""
-        slots = share.shape[2]
-        sums = share.flatten(1, 2) @ powers.transpose(1, 2)  # [B, L·slots, 1 + 2D]
-        batch = sums.new_zeros(len(self.table), slots * sums.shape[2])
-        self.table[:, :slots] += batch.index_add_(0, ids.flatten(), sums.view(ids.numel(), -1)).view(len(batch), slots, -1)
+    def add(self, ids: Tensor, found: Tensor) -> None:
+        """Of states ids [G, L], some perhaps more than once, what is heard of each component [G, L, slots, 1 + 2D]: the sum over
+        frames of its part in a frame times `powers_of` it."""
+        self.table[:, : found.shape[2]].index_add_(0, ids.flatten(), found.flatten(0, 1).double())
+
+    def stay(self, ids: Tensor, loops: Tensor) -> None:
+        """Expected stays [B, L] in states [B, L]."""
         self.loops.index_add_(0, ids.flatten(), loops.double().flatten())
 
     def clear(self) -> None:

@@ -6,11 +6,14 @@ A chain is what one text says: states in order, each of which may be stayed in o
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+BITS = 1 / math.log(2)  # of a nat: torch.exp takes 15 times as long as exp2 where it underflows (float32, MKL)
 NEVER = -1e30  # log of nothing; finite, so that differences of it are numbers
 
 
@@ -28,34 +31,34 @@ class Chains:
     leave: Tensor
     hop: int
 
+    def of(self, rows: slice | Tensor) -> Chains:
+        """Those of some clips."""
+        ids, loop, move, enter, leave = (x[rows] for x in (self.ids, self.loop, self.move, self.enter, self.leave))
+        return Chains(ids, loop, move, None if self.jump is None else self.jump[rows], enter, leave, self.hop)
 
-def forward_backward(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Log densities [B, L, N] at each place, valid frames n [B] -> log-likelihood [B] float64, the probability of each place at
-    each frame [B, L, N], and the expected stays at each place [B, L].  A clip too short for its chain has none of these (its
-    log-likelihood is below NEVER / 2).
 
-    Backward is forward over frames and places in reverse, so that both directions are one loop over twice the batch.
+def forward_backward(blocks: Sequence[Tensor], chains: Chains, n: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Log densities at each place, in blocks [b, L, N] of clips of similar length; the chains and valid frames n [B] of all clips,
+    block after block -> log-likelihood [B] float64, the probability of each place at each frame in blocks [b, L, N], and the
+    expected stays at each place [B, L].  A clip too short for its chain has none of these (its log-likelihood is below NEVER / 2).
     """
-    b, peak, valid = _prepared(scores, n)
-    chain = _places_first(chains)
-    alpha, beta = _forward(torch.cat([b, b.flip(0, 1)], -1), _both_ways(chain), n).chunk(2, -1)
-    beta = beta.flip(0, 1)
-    likelihood = _ends(alpha, chain, n)
-    possible = likelihood > NEVER / 2
-    beta -= torch.where(possible, likelihood, 0.0)
-    unseen = ~(valid & possible)
-    stays = (alpha[:-1] + chain.loop).add_(beta[1:]).exp_().masked_fill_(unseen[1:], 0.0)
-    occupied = beta.add_(alpha).sub_(b).exp_().masked_fill_(unseen, 0.0)
-    total = likelihood.double() + torch.where(possible, (peak * valid).double().sum((0, 1)), 0.0)
-    return total, occupied.permute(2, 1, 0), stays.sum(0).T
+    chain, walk = _places_first(chains), _Walk(blocks, n)
+    walk.forward(chain, both=True)
+    likelihood = walk.ends(chain)
+    occupied, stays = [], torch.empty_like(chain.loop)
+    for k, rows in enumerate(walk.rows):
+        alpha, beta = walk.of(k), walk.of(k, back=True)
+        beta -= torch.where(likelihood[rows] > NEVER / 2, likelihood[rows], 0.0)
+        stays[:, rows] = (alpha[:-1] + chain.loop[:, rows]).add_(beta[1:]).mul_(BITS).exp2_().sum(0)
+        occupied.append(beta.add_(alpha).sub_(walk.scores[k]).permute(1, 2, 0).mul(BITS).exp2_().transpose(0, 1))
+    return walk.with_peaks(likelihood), occupied, stays.T
 
 
-def log_likelihood(scores: Tensor, chains: Chains, n: Tensor) -> Tensor:
+def log_likelihood(blocks: Sequence[Tensor], chains: Chains, n: Tensor) -> Tensor:
     """The forward pass alone: [B] float64."""
-    b, peak, valid = _prepared(scores, n)
-    chain = _places_first(chains)
-    found = _ends(_forward(b, chain), chain, n)
-    return found.double() + torch.where(found > NEVER / 2, (peak * valid).double().sum((0, 1)), 0.0)
+    chain, walk = _places_first(chains), _Walk(blocks, n)
+    walk.forward(chain, both=False)
+    return walk.with_peaks(walk.ends(chain))
 
 
 def viterbi(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +99,6 @@ def evenly(chains: Chains, n: Tensor, frames: int) -> Tensor:
     return torch.where(t < n[:, None], t * length // n[:, None].clamp(min=1), -1)
 
 
-# ---- the recursion, clips last: neighbouring places are then neighbouring rows, and each step runs over whole memory ----
 def _prepared(scores: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Scores less their peak [N, L, B]; the peaks, and which frames are valid [N, 1, B]."""
     b = scores.permute(2, 1, 0)
@@ -112,6 +114,95 @@ def _places_first(chains: Chains) -> Chains:
     return Chains(chains.ids, loop, move, jump, enter, leave, chains.hop)
 
 
+# ---- the recursion, clips last: neighbouring places are then neighbouring rows, and each step runs over whole memory ----
+class _Walk:
+    """All blocks in one loop over frames, and both directions: backward is forward over frames and places in reverse.
+
+    The columns of the longest block stand first, so that the clips that still go on at a frame are the first ones, and a block
+    costs no more steps than it has frames.
+    """
+
+    def __init__(self, blocks: Sequence[Tensor], n: Tensor) -> None:
+        self.n, at = n, 0
+        self.scores, self.peaks, self.rows = [], [], []  # per block [N, L, b], less their peaks; peaks [B]; its clips
+        for block in blocks:
+            self.rows.append(slice(at, at + len(block)))
+            at += len(block)
+            own = n[self.rows[-1]]
+            peak = block.amax(1)  # [b, N]
+            t = torch.arange(block.shape[2], device=n.device)
+            self.peaks.append(torch.where(t < own[:, None], peak, 0.0).sum(1, dtype=torch.float64))
+            self.scores.append((block - peak[:, None]).permute(2, 1, 0).contiguous())
+
+    def forward(self, chain: Chains, both: bool) -> None:
+        """The log-probability of all paths that are at a place at a frame; with `both`, also the same from the other end."""
+        first, ways = self.scores[0], 2 if both else 1
+        self.columns, columns, begins, at = {}, [], [], 0
+        ends = []  # (frames, columns up to there) of the blocks, the longest first
+        for k in sorted(range(len(self.scores)), key=lambda k: -len(self.scores[k])):
+            frames, _, items = self.scores[k].shape
+            place = torch.arange(self.rows[k].start, self.rows[k].stop, device=first.device)
+            for back in range(ways):
+                self.columns[k, bool(back)] = slice(at, at + items)
+                columns.append(place + back * len(self.n))
+                begins.append(frames - self.n[place] if back else torch.zeros_like(place))
+                at += items
+            ends.append((frames, at))
+        self.out = first.new_empty(ends[0][0], first.shape[1], at)  # memory of steps that a block does not have is never touched
+        for (k, back), there in self.columns.items():
+            block = self.scores[k]
+            self.out[: len(block), :, there] = block.flip(0, 1) if back else block
+        chain = _taken(_both_ways(chain) if both else chain, torch.cat(columns))
+        self._run(chain, torch.cat(begins), ends)
+
+    def _run(self, chain: Chains, begins: Tensor, ends: list[tuple[int, int]]) -> None:
+        """Adds to the scores at each frame the best of all ways there; a column begins at its frame of `begins`."""
+        starts, hop, t = set(begins.tolist()), chain.hop, 1
+        self.out[0] += torch.where(begins == 0, chain.enter, NEVER)
+        for frames, width in reversed(ends):
+            active = self.out[:frames, :, :width].unbind(0)
+            onward = self.out[:frames, :-1, :width].unbind(0)
+            loop, move = chain.loop[:, :width].contiguous(), chain.move[1:, :width].contiguous()
+            jump = None if chain.jump is None else chain.jump[hop:, :width].contiguous()
+            here, moved = torch.empty_like(loop), torch.empty_like(move)
+            jumped = None if jump is None else torch.empty_like(jump)
+            later, past = here[1:], here[hop:]
+            while t < frames:
+                torch.add(active[t - 1], loop, out=here)
+                torch.add(onward[t - 1], move, out=moved)
+                torch.logaddexp(later, moved, out=later)
+                if jump is not None:
+                    torch.add(active[t - 1][:-hop], jump, out=jumped)
+                    torch.logaddexp(past, jumped, out=past)
+                if t in starts:
+                    here.copy_(torch.where(begins[:width] == t, chain.enter[:, :width], here))
+                active[t].add_(here)
+                t += 1
+
+    def of(self, k: int, back: bool = False) -> Tensor:
+        """What block k's clips have [N, L, b]; `back`: from each frame to the end, that frame's own score included."""
+        found = self.out[: len(self.scores[k]), :, self.columns[k, back]]
+        return found.flip(0, 1) if back else found
+
+    def ends(self, chain: Chains) -> Tensor:
+        """Log-likelihood [B] without the peaks."""
+        found = []
+        for k, rows in enumerate(self.rows):
+            alpha, n = self.of(k), self.n[rows]
+            found.append((alpha[n - 1, :, torch.arange(len(n), device=n.device)].T + chain.leave[:, rows]).logsumexp(0))
+        return torch.cat(found)
+
+    def with_peaks(self, likelihood: Tensor) -> Tensor:
+        """The log-likelihood of the scores as they were given [B] float64."""
+        return likelihood.double() + torch.where(likelihood > NEVER / 2, torch.cat(self.peaks), 0.0)
+
+
+def _taken(chain: Chains, columns: Tensor) -> Chains:
+    jump = None if chain.jump is None else chain.jump[:, columns]
+    loop, move, enter, leave = (x[:, columns] for x in (chain.loop, chain.move, chain.enter, chain.leave))
+    return Chains(chain.ids, loop, move, jump, enter, leave, chain.hop)
+
+
 def _both_ways(chain: Chains) -> Chains:
     """The chains, and beside them the same backwards [L, 2B]."""
 
@@ -123,37 +214,3 @@ def _both_ways(chain: Chains) -> Chains:
     jump = None if chain.jump is None else beside(chain.jump, chain.hop)
     enter = torch.cat([chain.enter, chain.leave.flip(0)], 1)
     return Chains(chain.ids, beside(chain.loop, 0), beside(chain.move, 1), jump, enter, enter, chain.hop)
-
-
-def _forward(b: Tensor, chain: Chains, n: Tensor | None = None) -> Tensor:
-    """[N, L, B] -> log-probability of all paths that are at a place at a frame [N, L, B].
-
-    With `n`, the second half of the clips runs backwards: each begins where its last frame, n from the end, is met.
-    """
-    frames, length, items = b.shape
-    hop = chain.hop
-    out = b.new_full((frames, hop + length, items), NEVER)
-    begins = torch.zeros(items, dtype=torch.long, device=b.device)
-    if n is not None:
-        begins[len(n) :] = frames - n
-    starts = set(begins.tolist())
-    stay, move = torch.empty_like(b[0]), torch.empty_like(b[0])
-    for t in range(frames):
-        here = out[t, hop:]
-        if t:
-            before = out[t - 1]
-            torch.add(before[hop:], chain.loop, out=stay)
-            torch.add(before[hop - 1 : -1], chain.move, out=move)
-            torch.logaddexp(stay, move, out=here)
-            if chain.jump is not None:
-                torch.logaddexp(here, torch.add(before[:length], chain.jump, out=move), out=here)
-        if t in starts:
-            here.copy_(torch.where(begins == t, chain.enter, here))
-        here += b[t]
-    return out[:, hop:]
-
-
-def _ends(alpha: Tensor, chain: Chains, n: Tensor) -> Tensor:
-    """Log-likelihood [B] without the peaks."""
-    rows = torch.arange(len(n), device=n.device)
-    return (alpha[n - 1, :, rows].T + chain.leave).logsumexp(0)

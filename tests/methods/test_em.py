@@ -118,7 +118,8 @@ def test_statistics_are_sums_whatever_the_batches() -> None:
 
 def test_parts_of_a_batch_are_all_of_it() -> None:
     data = batch_of(texts(70, 4), 4)
-    parts = list(alike(data, "audio"))
+    parts = list(alike(data, "audio", data["text"].x))
+    assert all(p["text"].x == sorted(p["text"].x) for p in parts)
     assert len(parts) > 1
     assert sorted(t for p in parts for t in p["text"].x) == sorted(data["text"].x)
     assert all(int(p["audio"].n.max()) == p["audio"].x.shape[-1] for p in parts)
@@ -248,6 +249,20 @@ def test_a_run_from_training_to_enrolment(tmp_path: Path, capsys: pytest.Capture
         assert not torch.equal(moved.network.mixtures.mean, old.network.mixtures.mean)
         assert torch.equal(moved.network.mixtures.variance, old.network.mixtures.variance)
         assert not (place / "record.json").exists()
+    changed = made(tmp_path / "changed", {"c": 1.25}, 24)  # the texts say nothing: what is heard takes their place
+    lines = (changed / "metadata.csv").read_text().replace("low", "mid").replace("high", "mid")
+    (changed / "metadata.csv").write_text(lines)
+    enrol.main([str(folder), "--clips", str(speaker), "--passes", "2"])
+    place = Path(capsys.readouterr().out.rsplit(": ", 1)[1].strip())
+    enrol.main([str(folder), "--clips", str(changed), "--passes", "2"])
+    other = Path(capsys.readouterr().out.rsplit(": ", 1)[1].strip())
+    assert torch.equal(load(finished(place)).network.mixtures.mean, load(finished(other)).network.mixtures.mean)
+    assert json.loads((place / "enrolment.json").read_text())["passes"] == 2
+    enrol.main([str(folder), "--split", "test", "--passes", "1"])
+    place = Path(capsys.readouterr().out.rsplit(": ", 1)[1].strip())
+    assert not torch.equal(load(finished(place)).network.mixtures.mean, old.network.mixtures.mean)
+    with pytest.raises(RequestError, match="would look at the texts that the run is judged by"):
+        enrol.main([str(folder), "--split", "test"])
     for wrong, text in ((["--method", "magic"], "cannot adapt by 'magic'"), (["--only", "speaker"], "should be COLUMN=VALUE"), (["--only", "speaker=z"], "is in no row")):
         with pytest.raises(RequestError, match=text):
             enrol.main([str(folder), "--clips", str(speaker), *wrong])

@@ -14,24 +14,31 @@ def frames(items: int = 3, length: int = 11, seed: int = 0) -> torch.Tensor:
 
 def everything(mixtures: gmm.Mixtures, x: torch.Tensor) -> gmm.Sums:
     """Statistics in which every frame belongs to every state alike."""
-    sums, ids = gmm.Sums(5, mixtures.most, 4), torch.arange(5).expand(len(x), 5)
-    powers = gmm.powers_of(x)
-    sums.add(powers, ids, mixtures.shares(powers, ids)[1] / 5, torch.zeros(len(x), 5))
+    return heard(mixtures, x, torch.arange(5), 1 / 5)
+
+
+def heard(mixtures: gmm.Mixtures, x: torch.Tensor, ids: torch.Tensor, part: float) -> gmm.Sums:
+    """Statistics in which each of some states has `part` of every frame."""
+    sums, powers = gmm.Sums(5, mixtures.most, 4), gmm.powers_of(x)
+    share = part * gmm.shares(gmm.densities(mixtures.rows()[ids], powers))[1]
+    sums.add(ids[None], (share @ powers.T)[None])
     return sums
 
 
 def test_densities_equal_torch_s() -> None:
     _, mixtures, _ = toy()
     x = frames()
-    ids = torch.tensor([[3, 1], [0, 0], [4, 2]])
-    scores, share = mixtures.shares(gmm.powers_of(x), ids)
-    for item, state in ((0, 0), (1, 1), (2, 1)):
-        s = ids[item, state]
+    ids = torch.tensor([3, 1, 0, 0, 4])
+    powers = gmm.powers_of(x)
+    scores, share = gmm.shares(gmm.densities(mixtures.rows()[ids], powers))
+    scores_, share_ = scores.unflatten(1, (3, 11)), share.unflatten(2, (3, 11))
+    for item, state in ((0, 0), (1, 1), (2, 4)):
+        s = ids[state]
         normal = torch.distributions.Independent(torch.distributions.Normal(mixtures.mean[s], mixtures.variance[s].sqrt()), 1)
         each = normal.log_prob(x[item].T[:, None]) + mixtures.weight[s]
-        assert torch.allclose(scores[item, state], each.logsumexp(-1))
-        assert torch.allclose(share[item, state], each.softmax(-1).T)
-    assert torch.allclose(mixtures.scores(gmm.powers_of(x), ids), scores)
+        assert torch.allclose(scores_[state, item], each.logsumexp(-1))
+        assert torch.allclose(share_[state, :, item], each.softmax(-1).T)
+    assert torch.allclose(mixtures.scores(powers, ids), scores)
 
 
 def test_splitting_doubles_what_is_heard_enough() -> None:
@@ -60,13 +67,12 @@ def test_variances_stay_above_the_floor_and_what_is_not_heard_stays() -> None:
     kept = mixtures.mean.clone()
     x = frames(1, 30)
     x[:, 2] = 0.7  # a feature that never changes
-    sums, powers, ids = gmm.Sums(5, 2, 4), gmm.powers_of(x), torch.zeros(1, 1, dtype=torch.long)
-    sums.add(powers, ids, mixtures.shares(powers, ids)[1], torch.zeros(1, 1))
+    sums = heard(mixtures, x, torch.zeros(1, dtype=torch.long), 1.0)
     gmm.reestimate(mixtures, sums, torch.full((4,), 0.05), 1.0)
-    heard = sums.counts[0] >= 1
-    assert heard.any()
+    rich = sums.counts[0] >= 1
+    assert rich.any()
     assert float(mixtures.variance[0].min()) >= 0.05 - 1e-12
-    assert torch.allclose(mixtures.variance[0, heard, 2], torch.tensor(0.05, dtype=torch.float64))
+    assert torch.allclose(mixtures.variance[0, rich, 2], torch.tensor(0.05, dtype=torch.float64))
     assert torch.equal(mixtures.mean[1:], kept[1:])
 
 
@@ -75,10 +81,10 @@ def test_map_weighs_what_was_known_against_what_is_heard() -> None:
     before, x = mixtures.mean.clone(), frames(2, 50)
     sums = everything(mixtures, x)
     gmm.map_means(mixtures, sums, 10.0)
-    heard = x.transpose(1, 2).reshape(-1, 4).mean(0)
-    assert torch.allclose(mixtures.mean[:, 0], (10 * before[:, 0] + 20 * heard) / 30)
+    centre = x.transpose(1, 2).reshape(-1, 4).mean(0)
+    assert torch.allclose(mixtures.mean[:, 0], (10 * before[:, 0] + 20 * centre) / 30)
     gmm.map_means(mixtures, gmm.Sums(5, 1, 4), 10.0)
-    assert torch.allclose(mixtures.mean[:, 0], (10 * before[:, 0] + 20 * heard) / 30)  # nothing heard, nothing moved
+    assert torch.allclose(mixtures.mean[:, 0], (10 * before[:, 0] + 20 * centre) / 30)  # nothing heard, nothing moved
     gmm.map_means(mixtures, gmm.Sums(5, 1, 4), 0.0)
     assert torch.isfinite(mixtures.mean).all()  # nothing heard and nothing believed: 0/0
 

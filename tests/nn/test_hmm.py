@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioml.nn import gmm, hmm, word_graphs
+from audioml.nn import expectation, gmm, hmm, word_graphs
 
 STATES, SILENCE = 2, 3
 TEXTS = (((0, 1), (2,)), ((2,),), ())
@@ -49,7 +49,7 @@ def paths(chain: hmm.Chains, b: torch.Tensor, row: int, frames: int) -> list[tup
 def test_every_path_is_counted_once() -> None:
     chain, _ = chains()
     b, n = scores()
-    likelihood, occupied, stays = hmm.forward_backward(b, chain, n)
+    likelihood, (occupied,), stays = hmm.forward_backward([b], chain, n)
     best, path = hmm.viterbi(b, chain, n)
     for row, frames in enumerate(FRAMES):
         all_ = paths(chain, b, row, frames)
@@ -68,27 +68,43 @@ def test_every_path_is_counted_once() -> None:
         assert float(best[row]) == pytest.approx(top[0], abs=1e-9)
         assert tuple(path[row, :frames].tolist()) == top[1]
         assert (path[row, frames:] == -1).all()
-    assert torch.allclose(hmm.log_likelihood(b, chain, n), likelihood)
+    assert torch.allclose(hmm.log_likelihood([b], chain, n), likelihood)
 
 
 def test_padding_and_neighbours_change_nothing() -> None:
     chain, layouts = chains()
     b, n = scores()
-    together = hmm.forward_backward(b, chain, n)
+    together = hmm.forward_backward([b], chain, n)
     stay = torch.linspace(0.3, 0.8, 4 * STATES, dtype=torch.float64).log()
     for row, frames in enumerate(FRAMES):
         length = len(layouts[row].ids)
         alone = word_graphs.chains([layouts[row]], stay, STATES, SILENCE)
-        single = hmm.forward_backward(b[row : row + 1, :length, :frames], alone, n[row : row + 1])
+        single = hmm.forward_backward([b[row : row + 1, :length, :frames]], alone, n[row : row + 1])
         assert torch.allclose(together[0][row], single[0][0])
-        assert torch.allclose(together[1][row, :length, :frames], single[1][0])
-        assert float(together[1][row, length:].sum()) == 0
+        assert torch.allclose(together[1][0][row, :length, :frames], single[1][0])
+        assert float(together[1][0][row, length:].sum()) == 0
+
+
+@pytest.mark.parametrize("cuts", [(1, 2), (2,), (1,)])
+def test_blocks_of_any_length_in_any_order_are_the_same_clips(cuts: tuple[int, ...]) -> None:
+    chain, _ = chains()
+    b, n = scores()
+    whole = hmm.forward_backward([b], chain, n)
+    for order in ([0, 1, 2], [2, 0, 1]):
+        parts = [torch.tensor(order[a:z]) for a, z in itertools.pairwise((0, *cuts, 3))]
+        blocks = [b[rows, :, : int(n[rows].max())] for rows in parts]
+        likelihood, occupied, stays = hmm.forward_backward(blocks, chain.of(torch.tensor(order)), n[order])
+        assert torch.allclose(likelihood, whole[0][order])
+        assert torch.allclose(stays, whole[2][order])
+        assert torch.allclose(hmm.log_likelihood(blocks, chain.of(torch.tensor(order)), n[order]), likelihood)
+        for rows, one in zip(parts, occupied, strict=True):
+            assert torch.allclose(one, whole[1][0][rows, :, : one.shape[2]])
 
 
 def test_a_clip_too_short_for_its_text_has_no_path() -> None:
     chain, _ = chains(None)
     b, _ = scores()
-    likelihood, occupied, stays = hmm.forward_backward(b[:, : chain.ids.shape[1]], chain, torch.tensor([3, 3, 3]))
+    likelihood, (occupied,), stays = hmm.forward_backward([b[:, : chain.ids.shape[1]]], chain, torch.tensor([3, 3, 3]))
     assert float(likelihood[0]) < hmm.NEVER / 2  # six states in three frames
     assert not occupied[0].any()
     assert not stays[0].any()
@@ -100,7 +116,7 @@ def test_what_left_to_right_forbids_is_exactly_zero() -> None:
     """No place before its frame, none left behind is come back to."""
     chain, layouts = chains(None)
     b, n = scores()
-    _, occupied, _ = hmm.forward_backward(b[:, : chain.ids.shape[1]], chain, n)
+    _, (occupied,), _ = hmm.forward_backward([b[:, : chain.ids.shape[1]]], chain, n)
     length = len(layouts[0].ids)
     for place, frame in itertools.product(range(length), range(FRAMES[0])):
         if place > frame or length - place > FRAMES[0] - frame:
@@ -128,7 +144,7 @@ def toy(gaussians: int = 2) -> tuple[list[np.ndarray], gmm.Mixtures, np.ndarray]
 
 
 def batch_of(sequences: list[np.ndarray], stay: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, hmm.Chains]:
-    """Powers, counts, and chains of five states in a row that may end anywhere, as hmmlearn's do."""
+    """Frames, counts, and chains of five states in a row that may end anywhere, as hmmlearn's do."""
     n = torch.tensor([len(x) for x in sequences])
     x = torch.zeros(len(sequences), 4, int(n.max()), dtype=torch.float64)
     for row, one in zip(x, sequences, strict=True):
@@ -138,21 +154,21 @@ def batch_of(sequences: list[np.ndarray], stay: np.ndarray) -> tuple[torch.Tenso
     move[:, 1:], enter[:, 0] = torch.from_numpy(np.log1p(-stay[:-1])), 0.0
     loop = torch.from_numpy(np.log(stay)).expand(len(sequences), 5)
     chain = hmm.Chains(torch.arange(5).expand(len(sequences), 5), loop, move, None, enter, torch.zeros_like(never), 1)
-    return gmm.powers_of(x), n, chain
+    return x, n, chain
 
 
 def test_likelihood_path_and_one_iteration_equal_hmmlearn() -> None:
     learner = pytest.importorskip("hmmlearn.hmm", reason="the reference: pip install hmmlearn")
     sequences, mixtures, stay = toy()
-    powers, n, chain = batch_of(sequences, stay)
+    x, n, chain = batch_of(sequences, stay)
     model = learner.GMMHMM(5, 2, covariance_type="diag", init_params="", n_iter=1, tol=0)
     model.startprob_, model.transmat_ = np.eye(5)[0], np.diag(stay) + np.diag(1 - stay[:-1], 1)
     model.weights_, model.means_, model.covars_ = (
         p.numpy().copy() for p in (mixtures.weight.exp(), mixtures.mean, mixtures.variance)
     )
     whole, lengths = np.concatenate(sequences), n.tolist()
-    scores, share = mixtures.shares(powers, chain.ids)
-    likelihood, occupied, stays = hmm.forward_backward(scores, chain, n)
+    scores = mixtures.scores(gmm.powers_of(x), chain.ids[0]).unflatten(1, (len(x), -1)).transpose(0, 1)
+    likelihood, (occupied,), _ = hmm.forward_backward([scores], chain, n)
     assert float(likelihood.sum()) == pytest.approx(model.score(whole, lengths), rel=1e-10)
     theirs, path = model.decode(whole, lengths)
     best, own = hmm.viterbi(scores, chain, n)
@@ -162,7 +178,7 @@ def test_likelihood_path_and_one_iteration_equal_hmmlearn() -> None:
     assert np.allclose(posterior, model.predict_proba(whole, lengths), atol=1e-10)
 
     sums, before = gmm.Sums(5, 2, 4), mixtures.mean.clone()
-    sums.add(powers, chain.ids, share * occupied[:, :, None], stays)
+    assert torch.allclose(expectation.gather(mixtures, sums, [x], chain, n, "all"), likelihood)
     model.fit(whole, lengths)
     gmm.reestimate(mixtures, sums, torch.zeros(4), 0.0)
     assert np.allclose(mixtures.mean, model.means_, rtol=1e-8)
@@ -176,8 +192,30 @@ def test_likelihood_path_and_one_iteration_equal_hmmlearn() -> None:
 
 def test_float32_gives_the_likelihood_to_a_millionth() -> None:
     sequences, mixtures, stay = toy()
-    powers, n, chain = batch_of(sequences, stay)
-    exact = hmm.log_likelihood(mixtures.scores(powers, chain.ids), chain, n).sum()
+    x, n, chain = batch_of(sequences, stay)
+    exact = expectation.log_likelihood(mixtures, [x], chain, n).sum()
     single = hmm.Chains(chain.ids, chain.loop.float(), chain.move.float(), None, chain.enter.float(), chain.leave.float(), 1)
-    rough = hmm.log_likelihood(mixtures.float().scores(powers.float(), chain.ids), single, n).sum()
+    rough = expectation.log_likelihood(mixtures.float(), [x.float()], single, n).sum()
     assert float(rough) == pytest.approx(float(exact), rel=1e-6)
+
+
+@pytest.mark.parametrize("align", ["all", "viterbi", "evenly"])
+def test_statistics_of_a_batch_are_those_of_its_clips(align: expectation.Align) -> None:
+    """Chains of several lengths, neighbours with the same one, and two blocks, against one clip at a time."""
+    torch.manual_seed(0)
+    stay = torch.linspace(0.3, 0.8, 4 * STATES, dtype=torch.float64).log()
+    mixtures = gmm.Mixtures(4 * STATES, 2, 3).double()
+    mixtures.used.fill_(2)
+    mixtures.mean.copy_(torch.randn(4 * STATES, 2, 3))
+    mixtures.weight.fill_(math.log(0.5))
+    made = [word_graphs.layout(text, STATES, SILENCE) for text in (TEXTS[1], TEXTS[1], TEXTS[0], TEXTS[2])]
+    blocks, n = [torch.randn(3, 3, 30).double(), torch.randn(1, 3, 12).double()], torch.tensor([30, 25, 28, 12])
+    together, apart = gmm.Sums(4 * STATES, 2, 3), gmm.Sums(4 * STATES, 2, 3)
+    likelihood = expectation.gather(mixtures, together, blocks, word_graphs.chains(made, stay, STATES, SILENCE), n, align)
+    clips = [x[None, :, :k] for x, k in zip([*blocks[0], *blocks[1]], n.tolist(), strict=True)]
+    for k, (clip, layout) in enumerate(zip(clips, made, strict=True)):
+        own = word_graphs.chains([layout], stay, STATES, SILENCE)
+        assert torch.allclose(expectation.gather(mixtures, apart, [clip], own, n[k : k + 1], align)[0], likelihood[k])
+    assert torch.allclose(together.table, apart.table)
+    assert torch.allclose(together.loops, apart.loops)
+    assert float(together.counts.sum()) == pytest.approx(float(n.sum()))
