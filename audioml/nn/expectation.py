@@ -17,9 +17,12 @@ from audioml.nn import gmm, hmm
 Align = Literal["all", "viterbi", "evenly"]
 
 
+PIECE = 4096  # frames of a group, about: their powers fit into a core's own cache
+
+
 class Group(NamedTuple):
-    """Neighbours in a block whose chains are the same states: frames `columns` of the block's, all clips side by side; the first
-    clip, counted over all blocks."""
+    """Some neighbours in a block whose chains are the same states: frames `columns` of the block's, all clips side by side; the
+    first clip, counted over all blocks."""
 
     columns: slice
     clip: int
@@ -52,7 +55,6 @@ class _Heard:
 
     def __init__(self, mixtures: gmm.Mixtures, blocks: Sequence[Tensor], chains: hmm.Chains) -> None:
         self.blocks, self.ids = blocks, chains.ids
-        self.powers = [gmm.powers_of(x) for x in blocks]
         places = (chains.loop > hmm.NEVER / 2).sum(1)
         new = torch.ones(len(places), dtype=torch.bool, device=places.device)
         new[1:] = (chains.ids[1:] != chains.ids[:-1]).any(1)
@@ -60,15 +62,25 @@ class _Heard:
         self.first = torch.tensor([one.clip for own in self.groups for one in own], device=places.device)
         self.places = [max(1, int(own.max())) for own in places.split([len(x) for x in blocks])]  # of each block's longest chain
         self.rows = mixtures.rows()[self.ids[self.first]]  # [groups, L, slots, 1 + 2D]
+        widest = max(one.columns.stop - one.columns.start for own in self.groups for one in own)
+        self.room = blocks[0].new_empty(self.rows.shape[-1] * widest)
+
+    def powers(self, block: Tensor, one: Group) -> Tensor:
+        """`gmm.powers_of` a group's frames [1 + 2D, T].  They are made where they are used, twice, always in the same memory: a
+        piece stays in the cache, those of all frames would be written to fresh pages and read back."""
+        frames = block.shape[2]
+        width = one.columns.stop - one.columns.start
+        clips = block[one.columns.start // frames : one.columns.stop // frames]
+        return gmm.powers_of(clips, self.room[: self.rows.shape[-1] * width].view(-1, width))
 
     def densities(self) -> Iterator[Tensor]:
         """Of each block, log of weight times density [l, slots, b·N]."""
         rows = iter(self.rows.flatten(1, 2))
         slots = self.rows.shape[2]
-        for powers, groups, places in zip(self.powers, self.groups, self.places, strict=True):
-            found = powers.new_empty(places * slots, powers.shape[1])
+        for block, groups, places in zip(self.blocks, self.groups, self.places, strict=True):
+            found = block.new_empty(places * slots, len(block) * block.shape[2])
             for one in groups:
-                torch.mm(next(rows)[: len(found)], powers[:, one.columns], out=found[:, one.columns])
+                torch.mm(next(rows)[: len(found)], self.powers(block, one), out=found[:, one.columns])
             yield found.view(places, slots, -1)
 
     def padded(self, scores: Sequence[Tensor]) -> list[Tensor]:
@@ -83,19 +95,21 @@ class _Heard:
         """Each component's part in each frame [l, slots, b·N]."""
         found = torch.zeros_like(self.rows)
         to = iter(found.flatten(1, 2))
-        for powers, groups, share in zip(self.powers, self.groups, shares, strict=True):
+        for block, groups, share in zip(self.blocks, self.groups, shares, strict=True):
             parts = share.flatten(0, 1)
             for one in groups:
-                torch.mm(parts[:, one.columns], powers[:, one.columns].T, out=next(to)[: len(parts)])
+                torch.mm(parts[:, one.columns], self.powers(block, one).T, out=next(to)[: len(parts)])
         sums.add(self.ids[self.first], found)
 
 
 def _alike(blocks: Sequence[Tensor], new: Sequence[bool]) -> Iterator[list[Group]]:
     at = 0
     for block in blocks:
-        starts = [k for k in range(len(block)) if not k or new[at + k]]
+        frames, starts = block.shape[2], []
+        for k in range(len(block)):
+            if not starts or new[at + k] or (k - starts[-1]) * frames >= PIECE:
+                starts.append(k)
         ends = [*starts[1:], len(block)]
-        frames = block.shape[2]
         yield [Group(slice(a * frames, b * frames), at + a) for a, b in zip(starts, ends, strict=True)]
         at += len(block)
 

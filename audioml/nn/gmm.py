@@ -80,14 +80,14 @@ def shares(parts: Tensor) -> tuple[Tensor, Tensor]:
     return total.log().add_(peak)[:, 0], parts.div_(total)
 
 
-def powers_of(x: Tensor) -> Tensor:
-    """[B, D, N] -> one, x, x² of all frames side by side [1 + 2D, B·N]."""
+def powers_of(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """[B, D, N] -> one, x, x² of all frames side by side [1 + 2D, B·N], in `out` where it is given."""
     items, dim, frames = x.shape
-    out = x.new_empty(1 + 2 * dim, items, frames)
+    out = x.new_empty(1 + 2 * dim, items * frames) if out is None else out
     out[0] = 1
-    out[1 : 1 + dim] = x.transpose(0, 1)
+    out[1 : 1 + dim].view(dim, items, frames).copy_(x.transpose(0, 1))
     torch.mul(out[1 : 1 + dim], out[1 : 1 + dim], out=out[1 + dim :])
-    return out.flatten(1)
+    return out
 
 
 class Sums(nn.Module):

@@ -160,23 +160,23 @@ class _Walk:
         starts, hop, t = set(begins.tolist()), chain.hop, 1
         self.out[0] += torch.where(begins == 0, chain.enter, NEVER)
         for frames, width in reversed(ends):
-            active = self.out[:frames, :, :width].unbind(0)
-            onward = self.out[:frames, :-1, :width].unbind(0)
+            active = self.out[t - 1 : frames, :, :width].unbind(0)
+            onward = self.out[t - 1 : frames, :-1, :width].unbind(0)
             loop, move = chain.loop[:, :width].contiguous(), chain.move[1:, :width].contiguous()
             jump = None if chain.jump is None else chain.jump[hop:, :width].contiguous()
             here, moved = torch.empty_like(loop), torch.empty_like(move)
             jumped = None if jump is None else torch.empty_like(jump)
             later, past = here[1:], here[hop:]
-            while t < frames:
-                torch.add(active[t - 1], loop, out=here)
-                torch.add(onward[t - 1], move, out=moved)
+            for before, left, now in zip(active, onward, active[1:], strict=False):
+                torch.add(before, loop, out=here)
+                torch.add(left, move, out=moved)
                 torch.logaddexp(later, moved, out=later)
                 if jump is not None:
-                    torch.add(active[t - 1][:-hop], jump, out=jumped)
+                    torch.add(before[:-hop], jump, out=jumped)
                     torch.logaddexp(past, jumped, out=past)
                 if t in starts:
                     here.copy_(torch.where(begins[:width] == t, chain.enter[:, :width], here))
-                active[t].add_(here)
+                now.add_(here)
                 t += 1
 
     def of(self, k: int, back: bool = False) -> Tensor:
