@@ -22,7 +22,7 @@ TIMES = ("latency/", "streaming/smallest", "streaming/memory", "compute/train_se
 
 
 def test_an_old_run_gets_the_new_columns(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = execute(sweep.compose(tiny_args(tiny, tmp_path, "task=enhancement", "model=fcn")))
+    first = execute(sweep.compose(tiny_args(tiny, tmp_path, "task=enhancement", "model=fcn", "preset.probe_seconds=20")))
     assert first.provenance["measures"] == measures()
     assert set(first.values) >= NAMES
     for name in ("context/gradient_mass_ms", "streaming/smallest_block_ms", "latency/first_audio_ms", "compute/training_macs"):
