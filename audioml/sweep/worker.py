@@ -11,7 +11,8 @@ import time
 from importlib import import_module
 
 OURS = ("run", "lit", "system", "datamodule", "evaluate", "examples", "metrics", "probes", "history")
-HEAVY = ("hydra", *(f"audioml.{name}" for name in OURS))  # what a run imports
+LATER = ("scipy.signal", "PIL.Image")  # what metrics and pictures of sound import when they are first asked
+HEAVY = ("hydra", *(f"audioml.{name}" for name in OURS), *LATER)  # what a run imports
 
 
 def main(parent: int) -> None:
