@@ -74,7 +74,7 @@ class Em(Method):
                 f"'{output.representation.name}' of the output '{output.port}' has none"
             )
         rep: Any = output.representation
-        return Flow(one.space, Tokens(len(rep.phones)), source=one.port, needs=frozenset({"states"}))
+        return Flow(one.space, Tokens(rep.units), source=one.port, needs=frozenset({"states"}))
 
     def parts(self, system: System) -> Any:
         """The statistics since the last re-estimation, and the counts of the training texts."""
@@ -175,7 +175,7 @@ class Em(Method):
 
     def _phones(self, system: System, found: Any, ids: Tensor, like: Tensor) -> Seq:
         """Phones [B, 3, M] (start, end in seconds, symbol) of a path.  A frame stands for the middle of the samples it sees."""
-        network: Any = system.network
+        network, rep = system.network, system.plan.output.representation
         one = system.plan.inputs[system.plan.flow.source]  # type: ignore[index]
         rate, late = float(rate_of(one.space) or 1), one.representation.overlap / 2 / (getattr(one.world, "rate", None) or 1)
         rows = []
@@ -185,7 +185,8 @@ class Em(Method):
             new = torch.ones_like(number, dtype=torch.bool)
             new[1:] = (number[1:] != number[:-1]) | (part[1:] != part[:-1])
             starts = new.nonzero()[:, 0]
-            phone = ids.cpu()[word[there], place[there]][starts] // network.states
+            units = ids.cpu()[word[there], place[there]][starts] // network.states
+            phone = torch.tensor([rep.phone(unit) for unit in units.tolist()], dtype=torch.long)
             edges = (torch.cat([starts, torch.tensor([int(there.sum())])]) / rate - late).clamp(min=0)
             rows.append(torch.stack([edges[:-1], edges[1:], phone.to(edges)]))
         length = torch.tensor([row.shape[1] for row in rows])

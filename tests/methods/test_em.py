@@ -19,6 +19,7 @@ from audioml.kinds import Seq, Text, Wave
 from audioml.methods.em import alike
 from audioml.predict import load
 from audioml.records import Record
+from audioml.representations.pronounced import around
 from audioml.run import execute
 from audioml.runfolder import finished
 from audioml.system import System
@@ -58,10 +59,11 @@ def system(**user: dict) -> System:
     task = shelf.make("task", "asr")
     mfcc = {"window": 160, "hop": 80, "bins": 20, "normalize": "clip", **user.pop("representation", {})}
     model = {"mixtures": 2, **user.pop("model", {})}
-    draft = Draft(task, {"audio": Wave(1, RATE), "text": Text(" dghilmow")}, {"representation": mfcc, "model": model, **user}, {}, "smoke")
-    plan = draft.plan(PICK)
+    worlds, ports = {"audio": Wave(1, RATE), "text": Text(" dghilmow")}, user.pop("ports", {})
+    plan = Draft(task, worlds, {"representation": mfcc, "model": model, **user}, ports, "smoke").plan(PICK)
     rep = plan.output.representation
-    rep.load_state({"lexicon": {w: list(rep.say(w)) for w in TONES}})
+    said = {w: list(rep.pronounce(w)) for w in TONES}
+    rep.load_state({"lexicon": said, "triphones": [list(one) for w in said.values() for one in around(tuple(w))][: rep.contexts]})
     torch.manual_seed(0)
     return System(plan)
 
@@ -139,8 +141,9 @@ def test_the_language_model_counts_pairs() -> None:
     assert float(chances[high, outside]) == pytest.approx(0.5, abs=0.02)
 
 
-def test_phones_lie_where_the_tones_are() -> None:
-    net = system()
+@pytest.mark.parametrize("lexicon", ["pronounced", "triphones"])
+def test_phones_lie_where_the_tones_are(lexicon: str) -> None:
+    net = system(ports={"text": lexicon})
     learnt(net, 8, [batch_of(texts(60, 1), 1)])
     data = batch_of(["low high"], 5)
     out = net.eval()({"audio": data["audio"]})
@@ -149,7 +152,7 @@ def test_phones_lie_where_the_tones_are() -> None:
     rep = net.plan.output.representation
     named = [rep.phones[int(s)] for s in rows[2]]
     spoken_ = [p for p in named if p != "SIL"]
-    assert spoken_ == [rep.phones[p] for w in ("low", "high") for p in rep.say(w)]
+    assert spoken_ == [rep.phones[p] for w in ("low", "high") for p in rep.pronounce(w)]
     assert (rows[1] >= rows[0]).all()
     assert torch.allclose(rows[0, 1:], rows[1, :-1])
     assert float(rows[1, -1]) <= data["audio"].x.shape[-1] / RATE + 0.03

@@ -94,3 +94,38 @@ def test_the_state_travels_and_a_strange_one_is_refused() -> None:
     for bad in ({"one": [999]}, {"one": []}, {1: [1]}, {"one": "W"}, {f"w{i}": [1] for i in range(129)}, [1]):
         with pytest.raises(ValueError, match="lexicon of 'pronounced'"):
             shelf.make("representation", "pronounced").load_state({"lexicon": bad})
+
+
+def test_triphones_are_phones_with_neighbours_and_rarer_ones_fall_back() -> None:
+    rep = learnt("five nine nine", contexts=3)
+    assert [tuple("-" if p < 0 else rep.phones[p] for p in one) for one in rep.triphones] == [
+        ("-", "N", "AY"), ("AY", "N", "-"), ("N", "AY", "N"),  # of the word that is said twice
+    ]  # fmt: skip
+    assert [rep.phone(unit) for unit in rep.say("nine")] == list(rep.pronounce("nine"))
+    nine, five = rep.say("nine"), rep.say("five")
+    assert len({*nine}) == 3, "an N at the end is not an N at the beginning"
+    assert min(nine) >= len(rep.phones)
+    assert five[1] == nine[1], "the rarer AY takes the AY that is known"
+    assert five[0] == rep.pronounce("five")[0], "no triphone of F is known, so it is said by the phone"
+    assert max(nine) < rep.units == len(rep.phones) + 3
+
+
+def test_another_word_takes_the_triphone_that_shares_most() -> None:
+    rep = learnt("nine one on no", contexts=64)
+    ends = rep.say("down")[-1]  # D AW N: of all N, "one" (AH N -), "nine" (AY N -) and "on" end alike; the first of the equally frequent
+    assert rep.phone(ends) == pronunciation.INDEX["N"]
+    assert rep.triphones[ends - len(rep.phones)][2] == -1
+
+
+def test_triphones_come_back_from_a_checkpoint_and_nothing_else_does() -> None:
+    rep, other = learnt("one two", contexts=8), shelf.make("representation", "pronounced", {"contexts": 8})
+    other.load_state(rep.state())
+    assert [other.say(w) for w in ("one", "two")] == [rep.say(w) for w in ("one", "two")]
+    old = shelf.make("representation", "pronounced", {})
+    old.load_state({"lexicon": rep.state()["lexicon"]})
+    assert old.say("one") == old.pronounce("one")
+    for wrong in ([[0, 1]], [[0, 1, 99]], [["a", 0, 0]], [[0, 0, 0]] * 9, {"a": 1}):
+        with pytest.raises(ValueError, match="triphone"):
+            other.load_state({**rep.state(), "triphones": wrong})
+    with pytest.raises(RequestError, match=r"representation\.contexts=-1 should be zero or more"):
+        learnt("one", contexts=-1)
