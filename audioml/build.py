@@ -81,10 +81,10 @@ def resolve(cfg: Mapping[str, Any], names: Mapping[str, str]) -> Request:
     user = {g: dict(cfg.get(g) or {}) for g in shelf.GROUPS}
     preset = names["preset"]
     preset_keys = check_preset(user["preset"], preset)
-    if not isinstance(cfg["seed"], int) or cfg["seed"] < 0:
+    if type(cfg["seed"]) is not int or cfg["seed"] < 0:  # a bool is an int
         raise RequestError(f"seed={cfg['seed']} should be a whole number, zero or more")
     share = 1.0 if cfg.get("share") is None else cfg["share"]
-    if not isinstance(share, int | float) or not 0 < share <= 1:
+    if type(share) not in (int, float) or not 0 < share <= 1:
         raise RequestError(f"share={share} should be above 0 and at most 1: the share of the training clips to learn from")
     task: Task = shelf.make("task", names["task"], user["task"], preset)
     if preset_keys["batch"] == shelf.load("preset", preset)["batch"]:  # what the user says is not overruled

@@ -44,6 +44,8 @@ WRONG = [
     (["model=unet", "method=ctc"], "method 'ctc' emits a sequence of symbols, the output 'clean' is Wave"),
     (["task"], "'task' is not of the form key=value"),
     (["seed=-1"], "seed=-1 should be a whole number, zero or more"),
+    (["seed=true"], "seed=True should be a whole number, zero or more"),
+    (["share=true"], "share=True should be"),
     (["ports.noise=mel"], "ports.noise is not a port of task 'enhancement'; did you mean noisy? ports: noisy, clean"),
     (["ports.noisy=mell"], "representation=mell does not exist; did you mean mel?"),
     (["preset.steps=0"], "preset.steps=0 should be at least 1"),
