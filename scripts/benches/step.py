@@ -29,7 +29,7 @@ from audioml.lit import Lit, Meter, checkpoints
 from audioml.system import System
 from benches._timing import Row
 
-SIZES = {"step of about 5 ms": (56, 1, 0.32, 400, 0.85), "step of about 50 ms": (384, 4, 0.75, 100, 0.98)}
+SIZES = {"step of about 5 ms": (56, 1, 0.38, 400, 0.85), "step of about 50 ms": (384, 4, 1.0, 100, 0.98)}
 ROUNDS = 8  # pairs
 
 
