@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 JUDGES = "audio"
 PACKAGES = ("pystoi",)
-RATE = 10000
+RATE = 10000  # of the method
 
 
 def quantities(items: Items) -> dict[str, Quantity]:
@@ -26,7 +26,6 @@ def quantities(items: Items) -> dict[str, Quantity]:
 
 def score(items: Items) -> dict[str, Scored]:
     """One row per item, meaned over channels.  Raises UnscoredError when the rate is not known."""
-    import numpy as np
     from pystoi import stoi
 
     from audioml.metrics._audio import signal_by_signal
