@@ -53,6 +53,8 @@ def _overlap_add(frames: Tensor, window: int, hop: int) -> Tensor:
     count = frames.shape[-2]
     scale = min(1.0, 2 * hop / window)  # above 1 where each frame is one sample and nothing overlaps
     weighted = (frames * root_hann(window, frames.device, frames.dtype) * scale).transpose(-1, -2)
+    if count == 1:  # as in most streams: there is nothing to add up
+        return weighted[..., 0]
     length = (count - 1) * hop + window
     return F.fold(weighted, (1, length), (1, window), stride=(1, hop))[:, 0, 0]
 

@@ -124,15 +124,21 @@ def trivial_outputs(name: str, plan: Plan, clips: Sequence[Clip], statistics: Ma
 
 
 _FLOORS: dict[tuple[Any, ...], Scores] = {}
+MOST_FLOORS = 64
 
 
 def trivial_scores(name: str, plan: Plan, clips: Sequence[Clip], prepared: Prepared) -> Scores:
-    """Scores of a trivial predictor; remembered within a process, since every run of a sweep asks for the same ones."""
+    """Scores of a trivial predictor; remembered within a process, since every run of a sweep asks for the same ones.  Not
+    those of a ceiling whose representation learnt something: it learnt it in this run."""
     representation = plan.output.representation
+    if name == plan.task.ceiling and representation.fits:
+        return evaluate(plan.task, clips, trivial_outputs(name, plan, clips, prepared.statistics), worlds=plan.worlds())
     ideal = (representation.name, tuple(sorted((k, str(v)) for k, v in vars(representation).items() if not k.startswith("_"))))
     key = (name, plan.task.name, prepared.fingerprint, tuple(c.name for c in clips), ideal if name == plan.task.ceiling else None)
     known = _FLOORS.get(key)
     if known is None:
         found = trivial_outputs(name, plan, clips, prepared.statistics)
         known = _FLOORS[key] = evaluate(plan.task, clips, found, worlds=plan.worlds())
+        if len(_FLOORS) > MOST_FLOORS:
+            del _FLOORS[next(iter(_FLOORS))]
     return known

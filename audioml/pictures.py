@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from audioml.remember import remembered
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -20,6 +22,7 @@ DPI = 130
 GREY = (128, 128, 128)  # reads on white and on black
 SHADES = 240  # of a level: a third of a dB
 MOST = 600  # columns of one spectrogram: more than pixels only cost time
+UPRIGHT = "from bottom to top"  # beside Pillow's anchors: centred there
 
 
 def spectrogram(x: np.ndarray, window: int = WINDOW, hop: int = HOP) -> np.ndarray:
@@ -68,7 +71,7 @@ def _panel(sheet: _Sheet, panel: tuple[np.ndarray, int], title: str, place: _Pla
     left, bottom = place.left, place.bottom
     right = left + place.wide * max(len(signal), WINDOW) / rate / place.seconds
     top = bottom + place.high * rate / 2000 / place.khz
-    sheet.image(spectrogram(signal, hop=max(HOP, len(signal) // MOST)), left, bottom, right, top)
+    sheet.image(signal, left, bottom, right, top)
     sheet.text(left + place.wide / 2, bottom + place.high + 0.05, title, "md")
     for tick in _ticks(place.seconds) if last else ():
         sheet.text(left + place.wide * tick / place.seconds, bottom - 0.04, f"{tick:g}", "ma", 7.5)
@@ -95,42 +98,28 @@ class _Sheet:
 
     def __init__(self, width: float, height: float) -> None:
         import numpy as np
-        from PIL import Image, ImageDraw
 
         self.width, self.height = width, height
-        self.ink = Image.new("L", (round(width * DPI), round(height * DPI)))
-        self.pen = ImageDraw.Draw(self.ink)
-        self.shades = np.full((self.ink.height, self.ink.width), SHADES, np.uint8)
+        self.words: list[tuple[tuple[float, float], str, str, float]] = []
+        self.shades = np.full((round(height * DPI), round(width * DPI)), SHADES, np.uint8)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Pixels from the upper left corner."""
-        return x * DPI, self.ink.height - y * DPI
+        return x * DPI, len(self.shades) - y * DPI
 
-    def image(self, levels: np.ndarray, left: float, bottom: float, right: float, top: float) -> None:
-        """Levels [F, N] in dB, the lowest row at the bottom, in that box."""
-        import numpy as np
-        from PIL import Image
-
-        shades = Image.fromarray(((levels[::-1] / -FLOOR_DB + 1) * (SHADES - 1)).round().clip(0, SHADES - 1).astype(np.uint8))
+    def image(self, signal: np.ndarray, left: float, bottom: float, right: float, top: float) -> None:
+        """The spectrogram of a signal [T] in that box."""
         x0, y1, x1, y0 = (round(v) for v in (*self.at(left, bottom), *self.at(right, top)))
         x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
-        self.shades[y0:y1, x0:x1] = shades.resize((x1 - x0, y1 - y0), Image.Resampling.HAMMING)
+        self.shades[y0:y1, x0:x1] = _shades(signal, x1 - x0, y1 - y0)
 
     def text(self, x: float, y: float, said: str, anchor: str, points: float = 8) -> None:
         """`anchor`: which point of it lies there, as Pillow names them."""
-        self.pen.text(self.at(x, y), said, fill=255, font=_type(points), anchor=anchor)
+        self.words.append((self.at(x, y), said, anchor, points))
 
     def upright(self, x: float, y: float, said: str) -> None:
         """From bottom to top, centred there."""
-        from PIL import Image, ImageDraw
-
-        font = _type(8)
-        box = font.getbbox(said)
-        flat = Image.new("L", (round(box[2] - box[0]), round(box[3] - box[1])))
-        ImageDraw.Draw(flat).text((-box[0], -box[1]), said, fill=255, font=font)
-        turned = flat.transpose(Image.Transpose.ROTATE_90)
-        centre, middle = self.at(x, y)
-        self.ink.paste(turned, (round(centre - turned.width / 2), round(middle - turned.height / 2)))
+        self.words.append((self.at(x, y), said, UPRIGHT, 8))
 
     def png(self) -> bytes:
         """The file; at the usual level compressing takes longer than drawing."""
@@ -138,13 +127,45 @@ class _Sheet:
         from PIL import Image
 
         inks = 255 - SHADES
-        cover = np.asarray(self.ink).astype(np.uint16) * inks // 255
+        cover = _ink(self.shades.shape, tuple(self.words)).astype(np.uint16) * inks // 255
         page = Image.fromarray(np.where(self.shades == SHADES, SHADES + cover, self.shades).astype(np.uint8))
         page.putpalette(bytes([*_magma(), *GREY * (inks + 1)]))
         seen = bytes([255] * SHADES + [255 * k // inks for k in range(inks + 1)])
         data = io.BytesIO()
         page.save(data, format="png", compress_level=2, dpi=(DPI, DPI), transparency=seen)
         return data.getvalue()
+
+
+@remembered
+def _shades(signal: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The spectrogram of a signal [T] as shades [height, width], the lowest row at the bottom."""
+    import numpy as np
+    from PIL import Image
+
+    levels = spectrogram(signal, hop=max(HOP, len(signal) // MOST))
+    shades = Image.fromarray(((levels[::-1] / -FLOOR_DB + 1) * (SHADES - 1)).round().clip(0, SHADES - 1).astype(np.uint8))
+    return np.asarray(shades.resize((width, height), Image.Resampling.HAMMING))
+
+
+@remembered
+def _ink(shape: tuple[int, int], words: tuple[tuple[tuple[float, float], str, str, float], ...]) -> np.ndarray:
+    """How much ink covers each pixel of a sheet: clips of one length bear the same words."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    ink = Image.new("L", shape[::-1])
+    pen = ImageDraw.Draw(ink)
+    for (x, y), said, anchor, points in words:
+        font = _type(points)
+        if anchor != UPRIGHT:
+            pen.text((x, y), said, fill=255, font=font, anchor=anchor)
+            continue
+        box = font.getbbox(said)
+        flat = Image.new("L", (round(box[2] - box[0]), round(box[3] - box[1])))
+        ImageDraw.Draw(flat).text((-box[0], -box[1]), said, fill=255, font=font)
+        turned = flat.transpose(Image.Transpose.ROTATE_90)
+        ink.paste(turned, (round(x - turned.width / 2), round(y - turned.height / 2)))
+    return np.asarray(ink)
 
 
 @functools.lru_cache(maxsize=4)

@@ -57,6 +57,12 @@ class Plan:
         """Port -> Side, inputs and output."""
         return {**self.inputs, self.output.port: self.output}
 
+    @property
+    def shared(self) -> bool:
+        """Whether the input that the output is aligned with is the stream, in the output's own representation."""
+        one = self.reference
+        return one is not None and one.port == self.flow.source and one.representation is self.output.representation
+
     def representations(self) -> dict[str, str]:
         """Port -> name of its representation."""
         return {p: s.representation.name for p, s in self.sides().items()}

@@ -44,7 +44,7 @@ def provenance(**more: Any) -> dict[str, Any]:
     """Commit, versions, host and time, joined with what the caller knows (device, seed, wall_s, data_fingerprint …)."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "git": git_state(),
+        "git": dict(checkout()),
         "versions": versions(),
         "host": socket.gethostname(),
         "system": platform.platform(),
@@ -78,6 +78,12 @@ def cpu_name() -> str:
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
+
+
+@cache
+def checkout() -> dict[str, Any]:
+    """The `git_state` in which this process first asked: a commit made since says nothing about the code that it runs."""
+    return git_state()
 
 
 def git_state(package: Path | None = None) -> dict[str, Any]:

@@ -168,8 +168,11 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", errors="replace"))
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: to a neighbour first, then renamed over `path`.  Raises RunError."""
+def write_bytes(path: Path, data: bytes, sure: bool = True) -> None:
+    """Write a file whole or not at all: to a neighbour first, then renamed over `path`.  Raises RunError.
+
+    Not `sure`: a power cut may leave it empty, and nobody waits for the disk.
+    """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +180,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if sure:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private; a record is to be read by others
         os.replace(temporary, path)
     except OSError as error:

@@ -123,7 +123,8 @@ def write_config(folder: Path, request: Request, sign: str) -> None:
         "row": request.row,
         "worlds": worlds,
     }
-    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    write_text(folder / "config.yaml", yaml.dump(config, Dumper=dumper, sort_keys=False, allow_unicode=True))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from audioml.readers import Reader, build_network, concatenated, example_of, sid
 @dataclass
 class Context:
     """What the network may look at beside its stream: `joined` [B, D, N] or [B, C, F, N], `memory` [B, width, M] with valid
-    steps, `cond` [B, width], `prefix` symbols.  Made once per batch, reused over the steps of a sampler."""
+    steps, `cond` [B, width], `prefix` symbols.  Made once per batch, reused over the steps of a sampler.  `stream`: if encoded."""
 
     joined: list[Tensor] = field(default_factory=list)
     memory: Seq | None = None
     cond: Tensor | None = None
     prefix: Seq | None = None
+    stream: Seq | None = None
 
     def muted(self, keep: Tensor) -> Context:
         """Condition and memory zeroed where `keep` [B] is False: what classifier-free guidance is guided away from."""
@@ -173,7 +174,7 @@ class System(nn.Module):
         context = self.context(inputs) if context is None else context
         if x is None:
             assert flow.source is not None
-            x, _ = self.encode(flow.source, inputs)
+            x = context.stream or self.encode(flow.source, inputs)[0]
             level = self.plan.inputs[flow.source].representation.loudness(x)
             x = x if level is None else Seq(x.x / level, x.n)
             x = self._hidden(x, augment)
@@ -240,7 +241,7 @@ class Stream:
         self.delay = plan.output.representation.delay if self.audio else 0
         self.tail = max(rep.overlap, self.delay)
         self.summed = system.sums
-        self.same = self.audio and plan.output.representation is rep and not self.summed
+        self.same = plan.shared and not self.summed
         self.buffer: Tensor | None = None
         self.encoder = self.mixer = self.network = self.decoder = None
         self.pushed = 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from audioml.runfolder import run_signature
 from audioml.sweep import Job, compose, definition, drive, jobs
 from audioml.sweep.launchers import Launcher
 from audioml.sweep.launchers.inline import Inline
-from tests.conftest import tiny_args
+from tests.conftest import tiny_args, train_py
 
 
 def records(outputs: Path) -> dict[str, Record]:
@@ -201,25 +203,74 @@ def test_a_dead_process_is_recorded_as_failed(tiny: Path, tmp_path: Path) -> Non
     assert sweep.done(sign, tmp_path / "outputs") is None
 
 
-LATE = ["seed=3 outputs='/tmp/a b'", "seed=1 seed=2", "seed=abc", "seed=1,2", "seed=null", "seed='3'", "seed=1.5", "outputs=[a", "outputs="]
+LAID = (
+    ["seed=3", "outputs='/tmp/a b'"], ["++seed=3"], ["seed=null"], ["seed='3'"], ["outputs="], ["share=1e-1"], ["name=007"], ["name=a\\=b"],
+    ["model.width=8", "model=fcn"], ["model.x=nan"], ["model.sizes=3"], ["trainer=cpu", "trainer.threads=1", "trainer.progress=false"],
+    ["representation=mel", "task=asr", "representation.bands=40"], ["ports.noisy=mel", "ports.clean=stft"], ["budget=params:3e5"],
+    ["method=mask", "method.losses.snr=0.5"], ["data=folder", "data.path='/a,b'"], ["preset=smoke", "preset.steps=16"],
+)  # fmt: skip
+ASKED = (
+    ["seed=1,2"], ["seed=[1,2]"], ["+seed=3"], ["~seed"], ["outputs=[a"], ["outputs=${name}"], ["name=a=b"], ["model=fcn", "model=rnn"],
+    ["+model.foo=1"], ["model@foo=fcn"], ["model.a.b=3"], ["data.snr=[0,5]"], ["data.material={a: b}"], ["ports={noisy: mel}"],
+    ["hydra.job.chdir=true"], ["method.losses.snr=2"],
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("late", LATE)
-def test_what_is_composed_once_for_many_seeds_is_what_hydra_makes_of_each(late: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arguments", [*LAID, *ASKED], ids=" ".join)
+def test_what_is_laid_over_is_what_hydra_composes(arguments: list[str]) -> None:
+    from audioml.cli import prepare
     from audioml.sweep import composer
 
-    def asked(arguments: list[str]) -> object:
+    prepared = [prepare(a) for a in arguments]
+
+    def said(ask: Callable[[], dict[str, Any]]) -> Any:
         try:
-            request = compose(["task=enhancement", "model=fcn", *arguments])
+            plain = ask()
         except RequestError as error:
             return str(error)
-        return run_signature(request), request.seed, request.outputs, request.settings
+        return repr({k: v for k, v in plain.items() if k != "hydra"}), plain["hydra"]["runtime"]["choices"]
 
-    arguments = late.split(" ", 1) if late.startswith("seed") else [late]
-    ours = asked(arguments)
-    monkeypatch.setattr(composer, "LAID_OVER", ())
-    assert ours == asked(arguments)
-    composed = composer._composed.cache_info().misses
-    monkeypatch.undo()
-    assert asked(["seed=7"]) != asked(["seed=8"])
-    assert composer._composed.cache_info().misses <= composed + 1
+    composer.composed(())
+    once = composer._composed.cache_info().misses
+    ours = said(lambda: composer.composed(prepared))
+    assert (composer._composed.cache_info().misses > once) == (arguments in ASKED)
+    assert ours == said(lambda: composer._composed.__wrapped__(str(shelf.conf_dir().resolve()), tuple(prepared)))
+    assert said(lambda: composer.composed(())) == said(lambda: composer._composed.__wrapped__(str(shelf.conf_dir().resolve()), ()))
+
+
+def test_every_part_is_laid_over_as_hydra_composes_it() -> None:
+    from audioml.sweep import composer
+
+    conf = str(shelf.conf_dir().resolve())
+    for group in shelf.GROUPS:
+        picked = [n for n in shelf.names(group) if "defaults" in (shelf.conf_dir() / group / f"{n}.yaml").read_text("utf-8")]
+        for name in dict.fromkeys([*picked[:2], *shelf.names(group)[:2], *shelf.names(group)[-1:]]):
+            hydras = composer._composed.__wrapped__(conf, (f"{group}={name}",))
+            assert repr(composer.composed([f"{group}={name}"])[group]) == repr(hydras[group])
+
+
+def timeless(record: Record) -> dict[str, Any]:
+    """All that two equal runs have in common."""
+    raw = record.as_dict()
+    by_clock = ("latency/", "compute/train_seconds", "compute/to_90_percent_s", "streaming/smallest_block_ms")
+    raw["values"] = {k: v for k, v in raw["values"].items() if not k.startswith(by_clock)}
+    raw["provenance"] = {k: raw["provenance"][k] for k in ("data_fingerprint", "valid_loss", "steps", "family", "test_items")}
+    return raw
+
+
+def test_a_run_after_others_is_the_run_alone(tiny: Path, tmp_path: Path) -> None:
+    cells = [["model=fcn", "seed=1"], ["model=cnn1d", "seed=0", "representation=stft"], ["model=fcn", "seed=2"], ["model=fcn", "seed=1"]]
+    ran = []
+    for k, cell in enumerate(cells):
+        (job,) = jobs.jobs_of([tuple(tiny_args(tiny, tmp_path / str(k), *cell))], None)
+        ran.append(jobs.work(job))
+        assert ran[-1].status == "done", ran[-1].said
+    ended = train_py(*tiny_args(tiny, tmp_path / "alone", *cells[0]))
+    assert ended.returncode == 0, ended.stderr
+    (alone,) = (tmp_path / "alone").rglob("record.json")
+    first, last, fresh = ran[0].record, ran[-1].record, Record.read(alone)
+    assert timeless(last) == timeless(first) == timeless(fresh)
+    folder = next((tmp_path / "3").rglob("record.json")).parent
+    files = [p.relative_to(folder) for p in sorted(folder.glob("audio/*"))]
+    assert files
+    assert all((folder / p).read_bytes() == (alone.parent / p).read_bytes() for p in files)

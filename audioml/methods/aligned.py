@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit, RequestError
@@ -64,8 +65,14 @@ class Aligned(Method):
 
     def _frames(self, system: System, inputs: Batch) -> tuple[Seq, Any]:
         """The output's frames and what decoding wants beside them."""
-        emission = system.emit(inputs)
-        mixture, side = self._lent(system, inputs)
+        plan, rep = system.plan, system.plan.output.representation
+        if plan.shared and not system.sums and not rep.listens and (self.mixes or rep.borrows):  # one encoding serves both
+            coded, side = system.encode(plan.flow.source, inputs)
+            emission = system.emit(inputs, context=replace(system.context(inputs), stream=coded))
+            mixture = coded.x if self.mixes else None
+        else:
+            emission = system.emit(inputs)
+            mixture, side = self._lent(system, inputs)
         x = emission.x
         if mixture is not None:  # windows of other lengths have more frames, or fewer
             x = compare.fitted(x, mixture.shape[-1])

@@ -7,7 +7,13 @@ a gain of 6 dB costs up to 6 dB.  Blind to phase.  Clips are zero-padded at both
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from audioml.metrics._base import Items, Quantity, Scored
+from audioml.remember import remembered
+
+if TYPE_CHECKING:
+    import numpy as np
 
 JUDGES = "audio"
 PACKAGES = ()
@@ -29,13 +35,10 @@ def score(items: Items) -> dict[str, Scored]:
 
     from audioml.metrics._audio import SILENT, nanmean, silent, stacks
 
-    def distance(target: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    def distance(target: np.ndarray, output: np.ndarray) -> torch.Tensor:
         total = torch.zeros(len(target))
-        for size in WINDOWS:
-            t, o = (
-                torch.stft(x, size, size // 4, window=torch.hann_window(size), pad_mode="constant", return_complex=True).abs()
-                for x in (target, output)
-            )
+        for pair in zip(of_target(target), magnitudes(output), strict=True):
+            t, o = map(torch.from_numpy, pair)
             floor = t.amax((1, 2), keepdim=True) * 10 ** (-DEPTH / 20)
             total += 20 * (torch.maximum(t, floor) / torch.maximum(o, floor)).log10().abs().mean((1, 2))
         return total / len(WINDOWS)
@@ -45,6 +48,18 @@ def score(items: Items) -> dict[str, Scored]:
         heard = ~silent(target)
         found = np.full(heard.shape, np.nan)
         if heard.any():
-            found[heard] = distance(*(torch.from_numpy(x[heard]).float() for x in (target, output))).numpy()
+            found[heard] = distance(target[heard], output[heard]).numpy()
         rows[index] = nanmean(found.reshape(len(index), -1))
     return {"fidelity/spectral_distance": Scored(rows, rows, Counter({SILENT: int(np.isnan(rows).sum())}))}
+
+
+def magnitudes(x: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Signals [M, T] -> [M, F, N] by each of the windows."""
+    import torch
+
+    wave, how = torch.from_numpy(x).float(), {"pad_mode": "constant", "return_complex": True}
+    spectra = (torch.stft(wave, size, size // 4, window=torch.hann_window(size), **how) for size in WINDOWS)
+    return tuple(spectrum.abs().numpy() for spectrum in spectra)
+
+
+of_target = remembered(magnitudes)  # which many outputs are judged by

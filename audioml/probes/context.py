@@ -18,6 +18,7 @@ reported as such; a weight that is exactly zero hides its tap.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ def measure(
             reseed(0)  # a system that draws noise must draw the same for every perturbation
             return voice.run(exact, ear, x)
 
+        @functools.lru_cache(maxsize=1)  # both questions begin with the same one
         def window(length: float) -> Window:
             x = ear.noise(max(int(length * ear.rate), 8 * block), seed=1).double()
             return Window(run, x, voice.step, block)

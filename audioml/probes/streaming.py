@@ -82,7 +82,7 @@ def measure(
         if not error <= TOLERANCE:
             broken = f"the law is broken: blocks differ from the whole clip by {error:.2g} of its peak"
             return _offline(law, broken, broken)
-        block, slow = _smallest(system, ear, seconds)
+        block, slow = _smallest(system, ear, stream.block, seconds)
         memory, grows = _memory(system, ear, known, seconds)
     ahead = known.get("context/lookahead_ms")
     late = stream.delay > 0 if ahead is None or ahead.value is None else float(ahead.value) > 0
@@ -109,15 +109,14 @@ def _future(stream: Any, ear: Ear, ahead: Value | None) -> str:
     return f"not causal: it looks {ahead.value:g} ms ahead, and its stream answers after {waits:g} ms" if early else ""
 
 
-def _smallest(system: Any, ear: Ear, seconds: float) -> tuple[Value, str]:
-    """The smallest block that keeps up, and what is wrong with it."""
+def _smallest(system: Any, ear: Ear, own: int, seconds: float) -> tuple[Value, str]:
+    """The smallest multiple of the system's `own` block that keeps up, and what is wrong with it."""
     from audioml.probes._pace import smallest_block
 
     def ms(samples: int) -> float:
         return 1000 * samples / ear.rate
 
     quantity = VALUES["streaming/smallest_block_ms"]
-    own = system.stream(1).block
     best, last = smallest_block(system, ear, own, max(1, LARGEST_MS * ear.rate // 1000), seconds)
     if best is None:
         slow = (

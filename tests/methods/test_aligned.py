@@ -230,6 +230,20 @@ def test_a_borrowed_pitch_is_lent_without_the_rest() -> None:
     assert net.eval()({"noisy": x})["clean"].x.shape == x.x.shape
 
 
+@pytest.mark.parametrize(("representation", "method"), [("stft", "mask"), ("stft_mag", "mask"), ("stft_mag", "regress")])
+def test_an_input_that_serves_twice_is_encoded_once(representation: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = system("enhancement", representation, "rnn", method).eval(), waves(2, 1, 3000)
+    rep, calls = type(net.plan.output.representation), []
+    encode = rep.encode
+    monkeypatch.setattr(rep, "encode", lambda self, *given: (calls.append(self), encode(self, *given))[1])
+    once = net({"noisy": x})["clean"].x
+    assert len(calls) == 1
+    monkeypatch.setattr(Plan, "shared", False)
+    twice = net({"noisy": x})["clean"].x
+    assert len(calls) == 3
+    assert torch.equal(once, twice)
+
+
 def test_windows_of_other_lengths_are_fitted() -> None:
     net = system("enhancement", "stft_mag", "rnn", "mask", ports={"noisy": "mel"}, user={"representation": {"window": 1024, "hop": 256}})
     x = waves(2, 1, 3000)
