@@ -35,7 +35,7 @@ def gather(mixtures: gmm.Mixtures, sums: gmm.Sums, x: Tensor, chains: hmm.Chains
     """Frames [D, T] of all clips, clip after clip; their chains and counts n [B] -> log-likelihood [B] float64, and all that they
     say added to `sums`.  `align`: "all" paths by their probabilities, the best ("viterbi"), or the path that stays equally long
     everywhere ("evenly")."""
-    heard = _Heard(mixtures, x, chains, n)
+    heard = _Heard(mixtures, x, chains, n, keep=True)
     found = _ALIGN[align](heard.scores, chains, n)
     heard.add(sums, found.occupied)
     sums.stay(chains.ids, found.stays)
@@ -45,13 +45,13 @@ def gather(mixtures: gmm.Mixtures, sums: gmm.Sums, x: Tensor, chains: hmm.Chains
 @torch.inference_mode()
 def log_likelihood(mixtures: gmm.Mixtures, x: Tensor, chains: hmm.Chains, n: Tensor) -> Tensor:
     """Of each clip under its chain [B] float64."""
-    return hmm.log_likelihood(_Heard(mixtures, x, chains, n).scores, chains, n)
+    return hmm.log_likelihood(_Heard(mixtures, x, chains, n, keep=False).scores, chains, n)
 
 
 class _Heard:
-    """Frames; under their clips' chains, the log densities of each place [L, T] and each component's parts in them."""
+    """Frames; under their clips' chains, the log densities of each place [L, T]; with `keep`, each component's parts in them."""
 
-    def __init__(self, mixtures: gmm.Mixtures, x: Tensor, chains: hmm.Chains, n: Tensor) -> None:
+    def __init__(self, mixtures: gmm.Mixtures, x: Tensor, chains: hmm.Chains, n: Tensor, keep: bool) -> None:
         self.x, self.pieces = x, list(_pieces(chains, n))
         self.ids = chains.ids[[one.clip for one in self.pieces]]
         rows = gmm.BITS * mixtures.rows()[self.ids]  # [pieces, L, slots, 1 + 2D]
@@ -61,13 +61,13 @@ class _Heard:
         self.room = x.new_zeros(self.rows.shape[-1], max(sizes))
         self.room[0] = 1
         self.scores, self.total = x.new_empty(2, chains.ids.shape[1], x.shape[1])
-        every = x.new_empty(slots * sum(one.places * size for one, size in zip(self.pieces, sizes, strict=True)))
-        self.parts = []  # of each piece [l, slots, frames]
-        for one, own, size in zip(self.pieces, self.rows, sizes, strict=True):
-            parts, every = every[: one.places * slots * size].view(-1, size), every[one.places * slots * size :]
-            torch.mm(own[: one.places].flatten(0, 1), self.powers(one), out=parts)
-            self.parts.append(parts.unflatten(0, (one.places, slots)))
-            gmm.shares(self.parts[-1], self.scores[: one.places, one.columns], self.total[: one.places, one.columns])
+        sizes = [one.places * slots * size for one, size in zip(self.pieces, sizes, strict=True)]
+        memory = x.new_empty(sum(sizes) if keep else max(sizes))
+        self.parts = memory.split(sizes) if keep else [memory[:size] for size in sizes]  # of each piece
+        for one, rows, parts in zip(self.pieces, self.rows, self.parts, strict=True):
+            parts = parts.view(one.places, slots, -1)
+            torch.mm(rows[: one.places].flatten(0, 1), self.powers(one), out=parts.flatten(0, 1))
+            gmm.shares(parts, self.scores[: one.places, one.columns], self.total[: one.places, one.columns])
             self.scores[one.places :, one.columns] = hmm.NEVER
 
     def powers(self, one: Piece) -> Tensor:
@@ -84,6 +84,7 @@ class _Heard:
         found = torch.zeros_like(self.rows)
         for to, one, parts in zip(found, self.pieces, self.parts, strict=True):
             total = self.total[: one.places, one.columns]
+            parts = parts.view(one.places, -1, total.shape[1])
             parts *= torch.div(occupied[: one.places, one.columns], total, out=total)[:, None]
             torch.mm(parts.flatten(0, 1), self.powers(one).T, out=to[: one.places].flatten(0, 1))
         sums.add(self.ids, found[..., : self.width])

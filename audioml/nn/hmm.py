@@ -9,7 +9,7 @@ A chain is what one text says: states in order, each of which may be stayed in o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,7 +51,8 @@ class Found(NamedTuple):
 
 
 def forward_backward(scores: Tensor, chains: Chains, n: Tensor) -> Found:
-    """Log densities at each place of its clip's chain [L, T], frames n [B] of each clip: all paths by their probabilities."""
+    """Log densities at each place of its clip's chain [L, T], which are overwritten; frames n [B] of each clip: all paths by their
+    probabilities."""
     return _Trellis(scores, chains, n).walk(best=False)
 
 
@@ -61,7 +62,7 @@ def viterbi(scores: Tensor, chains: Chains, n: Tensor) -> Found:
 
 
 def log_likelihood(scores: Tensor, chains: Chains, n: Tensor) -> Tensor:
-    """Of all paths [B] float64."""
+    """Of all paths [B] float64.  `scores` are overwritten."""
     return _Trellis(scores, chains, n).likelihood()
 
 
@@ -80,8 +81,7 @@ class _Trellis:
     """Every place at every frame of all clips, in one loop over frames.
 
     Columns are sorted: the first frames of all clips, the longest clip's first; then the second frames, of those that have one; and
-    so on.  So the clips that still go on are always the first ones, and each step runs over whole memory.  Above the first place
-    are `hop` rows more, from which nothing can come.
+    so on.  So the clips that still go on are always the first ones.
     """
 
     def __init__(self, scores: Tensor, chains: Chains, n: Tensor) -> None:
@@ -96,85 +96,63 @@ class _Trellis:
         self.widths = width.tolist()
         self.begun = self.widths[0]  # columns of the first frames
         self.last = first[n[self.order[: self.begun]] - 1] + torch.arange(self.begun, device=n.device)
-        # one piece of memory: small ones are handed back to the system, and their pages faulted in anew for each batch
-        rows = [self.hop + self.length] + (2 if chains.jump is None else 3) * [self.length]
-        self.table, *self.rooms = scores.new_empty(sum(rows), frames).split(rows)
-        self.peaks = self._fill(scores, n)
-        self.ways = list(self._ways())
-
-    def _fill(self, scores: Tensor, n: Tensor) -> Tensor:
-        """The table: each place's density at each frame, with what beginning or staying there costs.  Returns what was taken off
-        each clip's densities [B] float64: with it, sums over long clips would lose digits."""
+        # fresh memory costs more than what is done in it: there is as little as possible, and that of `scores` is used on
         peak, end = scores.amax(0), n.cumsum(0)
-        less, loop = (room[: self.length] for room in self.rooms[:2])
-        torch.sub(scores, peak, out=less)
-        self.table[: self.hop] = NEVER
-        here = torch.gather(less, 1, self.frame.expand(self.length, -1), out=self.table[self.hop :])
-        here[:, : self.begun] += self.chain.enter[:, : self.begun]
-        torch.gather(self.chain.loop, 1, self.clip.expand(self.length, -1), out=loop)
-        here[:, self.begun :] += loop[:, self.begun :]
-        sums = torch.nn.functional.pad(peak.cumsum(0, dtype=torch.float64), (1, 0))
-        return sums[end] - sums[end - n]
-
-    def _ways(self) -> Iterator[tuple[Tensor, ...]]:
-        """Of each frame but the first the places of the table, and those of the frame before from which they are come to (only the
-        columns that go on): themselves, the ones before, those `hop` before where there are jumps."""
-        above = (0, 1) if self.chain.jump is None else (0, 1, self.hop)
-        views = [self.table[self.hop - up :][: self.length].split(self.widths, 1) for up in above]
-        for t, width in enumerate(self.widths[1:]):
-            from_ = [view[t] for view in views]
-            if width < self.widths[t]:
-                from_ = [x[:, :width] for x in from_]
-            yield views[0][t + 1], *from_
-
-    def _later(self, table: Tensor) -> tuple[Tensor, ...]:
-        """A table's frames but the first."""
-        return table[:, self.begun :].split(self.widths[1:], 1)
+        scores -= peak  # sums over long clips would lose digits
+        self.table = scores.gather(1, self.frame.expand(self.length, -1))
+        loop = torch.gather(self.chain.loop, 1, self.clip.expand(self.length, -1), out=scores)
+        loop[:, : self.begun] = self.chain.enter[:, : self.begun]
+        self.table += loop
+        self.spare = scores
+        peaks = torch.nn.functional.pad(peak.cumsum(0, dtype=torch.float64), (1, 0))
+        self.peaks = (peaks[end] - peaks[end - n])[self.order]
 
     def likelihood(self) -> Tensor:
         """Of all paths [B] float64."""
-        self._forward(torch.logaddexp)
-        return self._given(self._ends(best=False)[0])
+        return self._given(self._ends(self._forward(torch.logaddexp), best=False)[0])
 
     def walk(self, best: bool) -> Found:
         """Forward and backward."""
-        self._forward(torch.maximum if best else torch.logaddexp)
-        likelihood, last = self._ends(best)
-        stays = self._backward(_larger if best else torch.sigmoid_, last)
-        occupied = self.rooms[0].scatter_(1, self.frame.expand(self.length, -1), self.table[self.hop :])
+        odds = [self.spare[1:]] + [torch.empty_like(self.spare[start:]) for start, _ in self._ways()[1:]]
+        ended = self._forward(torch.maximum if best else torch.logaddexp, odds)
+        likelihood, last = self._ends(ended, best)
+        stays = self._backward(self._parts(*(_larger(x) if best else x.sigmoid_() for x in odds)), last)
+        occupied = self.spare.scatter_(1, self.frame.expand(self.length, -1), self.table)
         return Found(self._given(likelihood), occupied, self._given(stays.T))
 
     def _given(self, x: Tensor) -> Tensor:
         """Rows in `order` -> as the clips were given."""
         return torch.empty_like(x).index_copy_(0, self.order, x)
 
-    def _forward(self, join: Callable[..., Tensor]) -> None:
-        """The log-probability of the paths that are at a place at a frame, in the table.  In the rooms the logarithms of odds: of
-        having stayed, against having come from the place before; of either, against having jumped."""
-        move, jump = self.chain.move - self.chain.loop, self.chain.jump  # staying is in the table
-        steps = zip(self.ways, self._later(self.rooms[0]), self.widths[1:], strict=True)
-        if jump is None:
-            for (now, here, left), odds, width in steps:
-                if width < move.shape[1]:
-                    move = move[:, :width]
-                paths = left + move
-                torch.sub(here, paths, out=odds)
-                now.add_(join(here, paths, out=paths))
-            return
-        jump = jump - self.chain.loop
-        for ((now, here, left, past), odds, width), leap in zip(steps, self._later(self.rooms[1]), strict=True):
-            if width < move.shape[1]:
-                move, jump = move[:, :width], jump[:, :width]
-            paths, jumped = left + move, past + jump
-            torch.sub(here, paths, out=odds)
-            join(here, paths, out=paths)
-            torch.sub(paths, jumped, out=leap)
-            now.add_(join(paths, jumped, out=paths))
+    def _forward(self, join: Callable[..., Tensor], odds: Sequence[Tensor] = ()) -> Tensor:
+        """The log-probability of all paths to each place at the last frame of each clip, in `order` [L, B].  In `odds` come the
+        logarithms of odds: of having stayed, against having come from the place before [L - 1, T]; of either, against having jumped
+        [L - hop, T]."""
+        frames, odds = self.table.split(self.widths, 1), [x.split(self.widths, 1) for x in odds]
+        costs = [cost[start:] - self.chain.loop[start:] for start, cost in self._ways()]  # staying is in the table
+        ended = torch.full_like(self.chain.loop, NEVER)
+        now, wide = frames[0], None
+        for t, width in enumerate(self.widths[1:], 1):
+            if width != wide:  # memory of one frame at a time, so that each step runs over all of it at once
+                ended[:, width : now.shape[1]], wide = now[:, width:], width
+                now, costs = now[:, :width].contiguous(), [x[:, :width].contiguous() for x in costs]
+                ways = [(now[:-start], now[start:], cost) for (start, _), cost in zip(self._ways(), costs, strict=True)]
+            came = [here + cost for here, _, cost in ways]
+            for k, (_, there, _) in enumerate(ways):
+                if odds:
+                    torch.sub(there, came[k], out=odds[k][t])
+                join(there, came[k], out=there)
+            now += frames[t]
+        ended[:, : now.shape[1]] = now
+        return ended
 
-    def _ends(self, best: bool) -> tuple[Tensor, Tensor]:
+    def _ways(self) -> list[tuple[int, Tensor]]:
+        """How many places on other ways than staying lead, and what they cost at their end [L, B]."""
+        return [(1, self.chain.move)] + ([] if self.chain.jump is None else [(self.hop, self.chain.jump)])
+
+    def _ends(self, paths: Tensor, best: bool) -> tuple[Tensor, Tensor]:
         """Of each clip, in `order`, the log-likelihood [B] float64 and the part of each place in which it may end [L, B]."""
-        paths = torch.full_like(self.chain.leave, NEVER)
-        paths[:, : self.begun] = self.table[self.hop :].index_select(1, self.last) + self.chain.leave[:, : self.begun]
+        paths = paths + self.chain.leave
         peak, place = paths.max(0)
         if best:
             part, total = torch.zeros_like(paths).scatter_(0, place[None], 1.0), torch.ones_like(peak)
@@ -182,26 +160,38 @@ class _Trellis:
             part = ((paths - peak) * BITS).exp2_()
             total = part.sum(0)
         possible = peak > NEVER / 2
-        likelihood = torch.where(possible, peak.double() + total.log() + self.peaks.index_select(0, self.order), NEVER)
-        return likelihood, part * (possible / total)
+        return torch.where(possible, peak.double() + total.log() + self.peaks, NEVER), part * (possible / total)
 
-    def _backward(self, part: Callable[[Tensor], Tensor], last: Tensor) -> Tensor:
-        """The probability of each place at each frame, in the table: from the last one on, a place's is handed to those before by
-        their parts in it.  These add up to one, so that nothing is lost without logarithms.  Returns the expected stays [L, B]."""
-        stay, move = (x[:, self.begun :] for x in self.rooms[:2])
-        if self.chain.jump is None:
-            torch.sub(1, part(stay), out=move)
-        else:
-            torch.sub(1, part(move), out=self.rooms[2][:, self.begun :])
-            move -= part(stay).mul_(move)
+    def _parts(self, stay: Tensor, walk: Tensor | None = None) -> list[Tensor]:
+        """Of those in a place at a frame the parts that stayed [L, T], came from the place before [L - 1, T] and jumped
+        [L - hop, T], from the probability of staying instead of moving, and of either instead of jumping."""
+        parts = [self.spare, 1 - stay]
+        self.spare[0] = 1.0  # into the first place there is no other way
+        if walk is not None:
+            self.spare[self.hop :] *= walk
+            parts[1][self.hop - 1 :] *= walk
+            parts.append(1 - walk)
+        return parts
+
+    def _backward(self, parts: list[Tensor], last: Tensor) -> Tensor:
+        """The probability of each place at each frame, in the table: from the last frame on, a place's is handed to those before by
+        their parts in it.  These add up to one, so that nothing is lost, and no logarithm is needed.  Returns the expected stays
+        [L, B]."""
         self.table.zero_()
-        self.table[self.hop :, self.last] = last[:, : self.begun]
-        parts = zip(*(self._later(room) for room in self.rooms), strict=True)
-        for (now, *ways), shares in zip(reversed(self.ways), reversed(list(parts)), strict=True):
-            for way, share in zip(ways, shares, strict=True):
-                way.addcmul_(now, share)
-        stay *= self.table[self.hop :, self.begun :]
-        return torch.zeros_like(last).scatter_add_(1, self.clip[self.begun :].expand(self.length, -1), stay)
+        self.table[:, self.last] = last[:, : self.begun]
+        starts = [0, *(start for start, _ in self._ways())]
+        steps = [
+            [x.split(self.widths, 1) for x in (self.table[: max(0, self.length - start)], self.table[start:], part)]
+            for start, part in zip(starts, parts, strict=True)
+        ]
+        for t in range(len(self.widths) - 1, 0, -1):
+            width = self.widths[t]
+            for before, now, part in steps:
+                here = before[t - 1] if width == self.widths[t - 1] else before[t - 1][:, :width]
+                here.addcmul_(now[t], part[t])
+        later = slice(self.begun, None)
+        stays = parts[0][:, later].mul_(self.table[:, later])
+        return torch.zeros_like(last).scatter_add_(1, self.clip[later].expand(self.length, -1), stays)
 
 
 def _larger(odds: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def test_neighbours_in_any_order_change_nothing() -> None:
     for row, frames in enumerate(FRAMES):
         length = len(layouts[row].ids)
         alone = word_graphs.chains([layouts[row]], stay, STATES, SILENCE)
-        single = hmm.forward_backward(b[row, :length, :frames], alone, n[row : row + 1])
+        single = hmm.forward_backward(b[row, :length, :frames].clone(), alone, n[row : row + 1])
         assert torch.allclose(together.likelihood[row], single.likelihood[0])
         assert torch.allclose(together.occupied.split(FRAMES, 1)[row][:length], single.occupied)
         assert torch.allclose(together.stays[row, :length], single.stays[0])
@@ -201,7 +201,7 @@ def test_likelihood_path_and_one_iteration_equal_hmmlearn() -> None:
     )
     whole, lengths = np.concatenate(sequences), n.tolist()
     scores = mixtures.scores(gmm.powers_of(x[None]), chain.ids[0])
-    likelihood, occupied, _ = hmm.forward_backward(scores, chain, n)
+    likelihood, occupied, _ = hmm.forward_backward(scores.clone(), chain, n)
     assert float(likelihood.sum()) == pytest.approx(model.score(whole, lengths), rel=1e-10)
     theirs, path = model.decode(whole, lengths)
     best = hmm.viterbi(scores, chain, n)
