@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,17 +93,17 @@ class Em(Method):
         """Adds the batch's statistics; the negative log-likelihood per frame, under the parameters that they were gathered with."""
         extra: Any = system.extra
         with torch.no_grad():
-            blocks, n, chains = self._heard(system, batch)
+            x, n, chains = self._heard(system, batch)
             align = self.align if int(extra.estimated) else "evenly"
-            likelihood = expectation.gather(system.network.mixtures, extra.sums, blocks, chains, n, align)  # type: ignore[union-attr]
+            likelihood = expectation.gather(system.network.mixtures, extra.sums, x, chains, n, align)  # type: ignore[union-attr]
             self._count(system, batch)
             return {"nll": _per_frame(likelihood, n)}
 
     def loss(self, system: System, batch: Batch) -> dict[str, Any]:
         """Negative log-likelihood of the frames given the text, per frame; clips too short for their text take no part."""
         with torch.no_grad():
-            blocks, n, chains = self._heard(system, batch)
-            return {"nll": _per_frame(expectation.log_likelihood(system.network.mixtures, blocks, chains, n), n)}  # type: ignore[union-attr]
+            x, n, chains = self._heard(system, batch)
+            return {"nll": _per_frame(expectation.log_likelihood(system.network.mixtures, x, chains, n), n)}  # type: ignore[union-attr]
 
     def after_step(self, system: System, step: int) -> None:
         """Re-estimates after every `every` steps."""
@@ -214,23 +214,25 @@ class Em(Method):
         x = system.embed(seq.x).to(system.network.stay)  # type: ignore[arg-type]
         return x, seq.n.to(x.device)
 
-    def _heard(self, system: System, batch: Batch) -> tuple[list[Tensor], Tensor, Any]:
-        """Frames in blocks of clips of similar length; of all clips, block after block, counts and the chains of the texts."""
+    def _heard(self, system: System, batch: Batch) -> tuple[Tensor, Tensor, Any]:
+        """Frames of all clips [D, T], clip after clip, those of the same text together; counts [B], and the chains of the texts."""
         network, rep = system.network, system.plan.output.representation
         silence = self._silence(system)
-        blocks, counts, made = [], [], []
-        for part in alike(batch, system.plan.flow.source, batch[system.plan.output.port].x):  # type: ignore[arg-type]
+        clips: list[tuple[str, Tensor]] = []
+        for part in alike(batch, system.plan.flow.source):  # type: ignore[arg-type]
             x, n = self._stream(system, part)
-            blocks.append(x)
-            counts.append(n)
-            for text in part[system.plan.output.port].x:
-                words = tuple(rep.say(word) for word in text.split())  # type: ignore[attr-defined]
-                if words not in self._layouts:
-                    self._layouts[words] = graphs.layout(words, network.states, silence)
-                made.append(self._layouts[words])
+            clips += [(text, row[:, :k]) for text, row, k in zip(part[system.plan.output.port].x, x, n.tolist(), strict=True)]
+        clips.sort(key=lambda clip: (clip[0], clip[1].shape[1]))
+        made = []
+        for text, _ in clips:
+            words = tuple(rep.say(word) for word in text.split())  # type: ignore[attr-defined]
+            if words not in self._layouts:
+                self._layouts[words] = graphs.layout(words, network.states, silence)
+            made.append(self._layouts[words])
         if len(self._layouts) > MEMORY:
             self._layouts.clear()
-        return blocks, torch.cat(counts), graphs.chains(made, network.stay, network.states, silence)
+        n = torch.tensor([x.shape[1] for _, x in clips], device=network.stay.device)
+        return torch.cat([x for _, x in clips], 1), n, graphs.chains(made, network.stay, network.states, silence)
 
     def _silence(self, system: System) -> int | None:
         return system.plan.output.representation.silence if system.network.silence else None  # type: ignore[attr-defined]
@@ -248,19 +250,13 @@ class Em(Method):
         pairs += torch.bincount(codes, minlength=pairs.numel()).view_as(pairs)
 
 
-def alike(batch: Batch, port: str, texts: Sequence[str]) -> Iterator[Batch]:
-    """The batch in parts of similar length on `port`, so that little is computed for padding, with the same texts together."""
-    for rows in blocks_of(batch[port].n, texts):
-        yield _part(batch, rows)
-
-
-def blocks_of(n: Tensor, texts: Sequence[Any]) -> Iterator[Tensor]:
-    """Clips of `n` [B] frames (samples) in blocks of similar length, in each of them by their texts."""
-    order = n.argsort().tolist()
-    lengths, begin = n.tolist(), 0
+def alike(batch: Batch, port: str) -> Iterator[Batch]:
+    """The batch in parts of similar length on `port`, so that little is computed for padding."""
+    order = batch[port].n.argsort(stable=True)
+    lengths, begin = batch[port].n[order].tolist(), 0
     for k in range(1, len(order) + 1):
-        if k == len(order) or (k - begin >= FEWEST and lengths[order[k]] > SIMILAR * lengths[order[begin]]):
-            yield torch.tensor(sorted(order[begin:k], key=lambda i: texts[i]))
+        if k == len(order) or (k - begin >= FEWEST and lengths[k] > SIMILAR * lengths[begin]):
+            yield _part(batch, order[begin:k])
             begin = k
 
 

@@ -72,22 +72,18 @@ def densities(rows: Tensor, powers: Tensor) -> Tensor:
     return (rows.flatten(0, 1) @ powers).view(*rows.shape[:2], -1)
 
 
-def shares(parts: Tensor) -> tuple[Tensor, Tensor]:
-    """`densities` [L, slots, T], which are overwritten -> log densities of the states [L, T], and each component's part in its
-    state's [L, slots, T]."""
-    peak = parts.amax(1, keepdim=True)
-    total = parts.sub_(peak).mul_(BITS).exp2_().sum(1, keepdim=True)
-    return total.log().add_(peak)[:, 0], parts.div_(total)
+def shares(parts: Tensor, scores: Tensor, total: Tensor) -> None:
+    """`densities` [L, slots, T] to base 2, in whose place come the components' parts in their state's, times `total` -> `scores`
+    [L, T], log densities of the states (natural), and `total` [L, T]."""
+    peak = parts.amax(1)
+    torch.sum(parts.sub_(peak[:, None]).exp2_(), 1, out=total)
+    torch.add(torch.log(total, out=scores), peak, alpha=1 / BITS, out=scores)
 
 
-def powers_of(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """[B, D, N] -> one, x, x² of all frames side by side [1 + 2D, B·N], in `out` where it is given."""
-    items, dim, frames = x.shape
-    out = x.new_empty(1 + 2 * dim, items * frames) if out is None else out
-    out[0] = 1
-    out[1 : 1 + dim].view(dim, items, frames).copy_(x.transpose(0, 1))
-    torch.mul(out[1 : 1 + dim], out[1 : 1 + dim], out=out[1 + dim :])
-    return out
+def powers_of(x: Tensor) -> Tensor:
+    """[B, D, N] -> one, x, x² of all frames side by side [1 + 2D, B·N]."""
+    x = x.transpose(0, 1).flatten(1)
+    return torch.cat([torch.ones_like(x[:1]), x, x.square()])
 
 
 class Sums(nn.Module):

@@ -1,5 +1,7 @@
 """Left-right hidden Markov chains in the log domain, many clips at once: forward-backward and Viterbi, a loop over frames only.
 
+The frames of all clips stand side by side, clip after clip, without padding.
+
 A chain is what one text says: states in order, each of which may be stayed in or left for the next; optional places (silences of
 `hop - 1` states) may be jumped over.  All clips of a batch have chains of their own, padded to the longest.
 """
@@ -7,8 +9,9 @@ A chain is what one text says: states in order, each of which may be stayed in o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,186 +34,166 @@ class Chains:
     leave: Tensor
     hop: int
 
-    def of(self, rows: slice | Tensor) -> Chains:
-        """Those of some clips."""
-        ids, loop, move, enter, leave = (x[rows] for x in (self.ids, self.loop, self.move, self.enter, self.leave))
-        return Chains(ids, loop, move, None if self.jump is None else self.jump[rows], enter, leave, self.hop)
+    def each(self, change: Callable[[Tensor], Tensor]) -> Chains:
+        """Every part changed alike."""
+        ids, loop, move, enter, leave = (change(x) for x in (self.ids, self.loop, self.move, self.enter, self.leave))
+        return Chains(ids, loop, move, None if self.jump is None else change(self.jump), enter, leave, self.hop)
 
 
-def forward_backward(blocks: Sequence[Tensor], chains: Chains, n: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Log densities at each place, in blocks [b, L, N] of clips of similar length; the chains and valid frames n [B] of all clips,
-    block after block -> log-likelihood [B] float64, the probability of each place at each frame in blocks [b, L, N], and the
+class Found(NamedTuple):
+    """What the paths through all clips say: log-likelihood [B] float64, the probability of each place at each frame [L, T], the
     expected stays at each place [B, L].  A clip too short for its chain has none of these (its log-likelihood is below NEVER / 2).
     """
-    chain, walk = _places_first(chains), _Walk(blocks, n)
-    walk.forward(chain, both=True)
-    likelihood = walk.ends(chain)
-    occupied, stays = [], torch.empty_like(chain.loop)
-    for k, rows in enumerate(walk.rows):
-        alpha, beta = walk.of(k), walk.of(k, back=True)
-        beta -= torch.where(likelihood[rows] > NEVER / 2, likelihood[rows], 0.0)
-        stays[:, rows] = (alpha[:-1] + chain.loop[:, rows]).add_(beta[1:]).mul_(BITS).exp2_().sum(0)
-        occupied.append(beta.add_(alpha).sub_(walk.scores[k]).permute(1, 2, 0).mul(BITS).exp2_().transpose(0, 1))
-    return walk.with_peaks(likelihood), occupied, stays.T
+
+    likelihood: Tensor
+    occupied: Tensor
+    stays: Tensor
 
 
-def log_likelihood(blocks: Sequence[Tensor], chains: Chains, n: Tensor) -> Tensor:
-    """The forward pass alone: [B] float64."""
-    chain, walk = _places_first(chains), _Walk(blocks, n)
-    walk.forward(chain, both=False)
-    return walk.with_peaks(walk.ends(chain))
+def forward_backward(scores: Tensor, chains: Chains, n: Tensor) -> Found:
+    """Log densities at each place of its clip's chain [L, T], which are overwritten; frames n [B] of each clip: all paths by their
+    probabilities."""
+    return _Trellis(scores, chains, n).walk(best=False)
 
 
-def viterbi(scores: Tensor, chains: Chains, n: Tensor) -> tuple[Tensor, Tensor]:
-    """As above -> log-probability of the best path [B] float64, and its place at each frame [B, N] (-1 past the end, and where
-    there is no path)."""
-    b, peak, valid = _prepared(scores, n)
-    chain = _places_first(chains)
-    frames, length, items = b.shape
-    hop = chain.hop
-    sums = b.new_full((frames, hop + length, items), NEVER)
-    came = torch.zeros(frames, length, items, dtype=torch.uint8, device=b.device)
-    sums[0, hop:] = chain.enter + b[0]
-    for t in range(1, frames):
-        before = sums[t - 1]
-        stay, move = before[hop:] + chain.loop, before[hop - 1 : -1] + chain.move
-        best, came[t] = torch.maximum(stay, move), move > stay
-        if chain.jump is not None:
-            jump = before[:length] + chain.jump
-            came[t].masked_fill_(jump > best, 2)
-            best = torch.maximum(best, jump)
-        torch.add(best, b[t], out=sums[t, hop:])
-    rows = torch.arange(items, device=b.device)
-    score, place = (sums[n - 1, hop:, rows] + chain.leave.T).max(-1)
-    possible = score > NEVER / 2
-    steps = torch.tensor([0, 1, hop], device=b.device)
-    path = torch.full((items, frames), -1, device=b.device)
-    for t in range(frames - 1, -1, -1):
-        here = (t < n) & possible
-        path[:, t] = torch.where(here, place, -1)
-        place = torch.where(here, place - steps[came[t, place, rows].long()], place)
-    return score.double() + torch.where(possible, (peak * valid).double().sum((0, 1)), 0.0), path
+def viterbi(scores: Tensor, chains: Chains, n: Tensor) -> Found:
+    """As above, the best path alone."""
+    return _Trellis(scores, chains, n).walk(best=True)
 
 
-def evenly(chains: Chains, n: Tensor, frames: int) -> Tensor:
-    """The path [B, N] that stays equally long at every place: where to begin when nothing is known (flat start)."""
-    length = (chains.loop > NEVER / 2).sum(1, keepdim=True)
-    t = torch.arange(frames, device=n.device)
-    return torch.where(t < n[:, None], t * length // n[:, None].clamp(min=1), -1)
+def log_likelihood(scores: Tensor, chains: Chains, n: Tensor) -> Tensor:
+    """Of all paths [B] float64.  `scores` are overwritten."""
+    return _Trellis(scores, chains, n).likelihood()
 
 
-def _prepared(scores: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores less their peak [N, L, B]; the peaks, and which frames are valid [N, 1, B]."""
-    b = scores.permute(2, 1, 0)
-    peak = b.amax(1, keepdim=True)
-    t = torch.arange(len(b), device=b.device)[:, None]
-    return torch.sub(b, peak, out=b.new_empty(0)), peak, (t < n)[:, None]
+def evenly(scores: Tensor, chains: Chains, n: Tensor) -> Found:
+    """The path that stays equally long at every place: where to begin when nothing is known (flat start)."""
+    length = (chains.loop > NEVER / 2).sum(1)
+    clip = torch.arange(len(n), device=n.device).repeat_interleave(n)
+    t = torch.arange(len(clip), device=n.device) - (n.cumsum(0) - n)[clip]
+    occupied = scores.new_zeros(scores.shape).scatter_(0, (t * length[clip] // n[clip])[None], 1.0)
+    visits = scores.new_zeros(len(n), len(scores)).index_add_(0, clip, occupied.T)
+    there = (scores * occupied).sum(0, dtype=torch.float64)
+    return Found(there.new_zeros(len(n)).index_add_(0, clip, there), occupied, (visits - 1).clamp(min=0))
 
 
-def _places_first(chains: Chains) -> Chains:
-    """[L, B] throughout."""
-    jump = None if chains.jump is None else chains.jump.T.contiguous()
-    loop, move, enter, leave = (x.T.contiguous() for x in (chains.loop, chains.move, chains.enter, chains.leave))
-    return Chains(chains.ids, loop, move, jump, enter, leave, chains.hop)
+class _Trellis:
+    """Every place at every frame of all clips, in one loop over frames.
 
-
-# ---- the recursion, clips last: neighbouring places are then neighbouring rows, and each step runs over whole memory ----
-class _Walk:
-    """All blocks in one loop over frames, and both directions: backward is forward over frames and places in reverse.
-
-    The columns of the longest block stand first, so that the clips that still go on at a frame are the first ones, and a block
-    costs no more steps than it has frames.
+    Columns are sorted: the first frames of all clips, the longest clip's first; then the second frames, of those that have one; and
+    so on.  So the clips that still go on are always the first ones.
     """
 
-    def __init__(self, blocks: Sequence[Tensor], n: Tensor) -> None:
-        self.n, at = n, 0
-        self.scores, self.peaks, self.rows = [], [], []  # per block [N, L, b], less their peaks; peaks [B]; its clips
-        for block in blocks:
-            self.rows.append(slice(at, at + len(block)))
-            at += len(block)
-            own = n[self.rows[-1]]
-            peak = block.amax(1)  # [b, N]
-            t = torch.arange(block.shape[2], device=n.device)
-            self.peaks.append(torch.where(t < own[:, None], peak, 0.0).sum(1, dtype=torch.float64))
-            self.scores.append((block - peak[:, None]).permute(2, 1, 0).contiguous())
+    def __init__(self, scores: Tensor, chains: Chains, n: Tensor) -> None:
+        self.hop, (self.length, frames) = chains.hop, scores.shape
+        self.order = n.argsort(descending=True, stable=True)
+        self.chain = chains.each(lambda x: x.T.index_select(1, self.order))  # [L, B]
+        width = len(n) - torch.bincount(n).cumsum(0)[:-1]  # clips that have a frame t
+        first = width.cumsum(0) - width  # column of frame t of the longest clip
+        t = torch.arange(len(width), device=n.device).repeat_interleave(width, output_size=frames)
+        self.clip = torch.arange(frames, device=n.device) - first.index_select(0, t)  # of each column, as `order` has them
+        self.frame = (n.cumsum(0) - n).index_select(0, self.order).index_select(0, self.clip) + t  # of `scores`, of each column
+        self.widths = width.tolist()
+        self.begun = self.widths[0]  # columns of the first frames
+        self.last = first[n[self.order[: self.begun]] - 1] + torch.arange(self.begun, device=n.device)
+        # fresh memory costs more than what is done in it: there is as little as possible, and that of `scores` is used on
+        peak, end = scores.amax(0), n.cumsum(0)
+        scores -= peak  # sums over long clips would lose digits
+        self.table = scores.gather(1, self.frame.expand(self.length, -1))
+        loop = torch.gather(self.chain.loop, 1, self.clip.expand(self.length, -1), out=scores)
+        loop[:, : self.begun] = self.chain.enter[:, : self.begun]
+        self.table += loop
+        self.spare = scores
+        peaks = torch.nn.functional.pad(peak.cumsum(0, dtype=torch.float64), (1, 0))
+        self.peaks = (peaks[end] - peaks[end - n])[self.order]
 
-    def forward(self, chain: Chains, both: bool) -> None:
-        """The log-probability of all paths that are at a place at a frame; with `both`, also the same from the other end."""
-        first, ways = self.scores[0], 2 if both else 1
-        self.columns, columns, begins, at = {}, [], [], 0
-        ends = []  # (frames, columns up to there) of the blocks, the longest first
-        for k in sorted(range(len(self.scores)), key=lambda k: -len(self.scores[k])):
-            frames, _, items = self.scores[k].shape
-            place = torch.arange(self.rows[k].start, self.rows[k].stop, device=first.device)
-            for back in range(ways):
-                self.columns[k, bool(back)] = slice(at, at + items)
-                columns.append(place + back * len(self.n))
-                begins.append(frames - self.n[place] if back else torch.zeros_like(place))
-                at += items
-            ends.append((frames, at))
-        self.out = first.new_empty(ends[0][0], first.shape[1], at)  # memory of steps that a block does not have is never touched
-        for (k, back), there in self.columns.items():
-            block = self.scores[k]
-            self.out[: len(block), :, there] = block.flip(0, 1) if back else block
-        chain = _taken(_both_ways(chain) if both else chain, torch.cat(columns))
-        self._run(chain, torch.cat(begins), ends)
+    def likelihood(self) -> Tensor:
+        """Of all paths [B] float64."""
+        return self._given(self._ends(self._forward(torch.logaddexp), best=False)[0])
 
-    def _run(self, chain: Chains, begins: Tensor, ends: list[tuple[int, int]]) -> None:
-        """Adds to the scores at each frame the best of all ways there; a column begins at its frame of `begins`."""
-        starts, hop, t = set(begins.tolist()), chain.hop, 1
-        self.out[0] += torch.where(begins == 0, chain.enter, NEVER)
-        for frames, width in reversed(ends):
-            active = self.out[t - 1 : frames, :, :width].unbind(0)
-            onward = self.out[t - 1 : frames, :-1, :width].unbind(0)
-            loop, move = chain.loop[:, :width].contiguous(), chain.move[1:, :width].contiguous()
-            jump = None if chain.jump is None else chain.jump[hop:, :width].contiguous()
-            here, moved = torch.empty_like(loop), torch.empty_like(move)
-            jumped = None if jump is None else torch.empty_like(jump)
-            later, past = here[1:], here[hop:]
-            for before, left, now in zip(active, onward, active[1:], strict=False):
-                torch.add(before, loop, out=here)
-                torch.add(left, move, out=moved)
-                torch.logaddexp(later, moved, out=later)
-                if jump is not None:
-                    torch.add(before[:-hop], jump, out=jumped)
-                    torch.logaddexp(past, jumped, out=past)
-                if t in starts:
-                    here.copy_(torch.where(begins[:width] == t, chain.enter[:, :width], here))
-                now.add_(here)
-                t += 1
+    def walk(self, best: bool) -> Found:
+        """Forward and backward."""
+        odds = [self.spare[1:]] + [torch.empty_like(self.spare[start:]) for start, _ in self._ways()[1:]]
+        ended = self._forward(torch.maximum if best else torch.logaddexp, odds)
+        likelihood, last = self._ends(ended, best)
+        stays = self._backward(self._parts(*(_larger(x) if best else x.sigmoid_() for x in odds)), last)
+        occupied = self.spare.scatter_(1, self.frame.expand(self.length, -1), self.table)
+        return Found(self._given(likelihood), occupied, self._given(stays.T))
 
-    def of(self, k: int, back: bool = False) -> Tensor:
-        """What block k's clips have [N, L, b]; `back`: from each frame to the end, that frame's own score included."""
-        found = self.out[: len(self.scores[k]), :, self.columns[k, back]]
-        return found.flip(0, 1) if back else found
+    def _given(self, x: Tensor) -> Tensor:
+        """Rows in `order` -> as the clips were given."""
+        return torch.empty_like(x).index_copy_(0, self.order, x)
 
-    def ends(self, chain: Chains) -> Tensor:
-        """Log-likelihood [B] without the peaks."""
-        found = []
-        for k, rows in enumerate(self.rows):
-            alpha, n = self.of(k), self.n[rows]
-            found.append((alpha[n - 1, :, torch.arange(len(n), device=n.device)].T + chain.leave[:, rows]).logsumexp(0))
-        return torch.cat(found)
+    def _forward(self, join: Callable[..., Tensor], odds: Sequence[Tensor] = ()) -> Tensor:
+        """The log-probability of all paths to each place at the last frame of each clip, in `order` [L, B].  In `odds` come the
+        logarithms of odds: of having stayed, against having come from the place before [L - 1, T]; of either, against having jumped
+        [L - hop, T]."""
+        frames, odds = self.table.split(self.widths, 1), [x.split(self.widths, 1) for x in odds]
+        costs = [cost[start:] - self.chain.loop[start:] for start, cost in self._ways()]  # staying is in the table
+        ended = torch.full_like(self.chain.loop, NEVER)
+        now, wide = frames[0], None
+        for t, width in enumerate(self.widths[1:], 1):
+            if width != wide:  # memory of one frame at a time, so that each step runs over all of it at once
+                ended[:, width : now.shape[1]], wide = now[:, width:], width
+                now, costs = now[:, :width].contiguous(), [x[:, :width].contiguous() for x in costs]
+                ways = [(now[:-start], now[start:], cost) for (start, _), cost in zip(self._ways(), costs, strict=True)]
+            came = [here + cost for here, _, cost in ways]
+            for k, (_, there, _) in enumerate(ways):
+                if odds:
+                    torch.sub(there, came[k], out=odds[k][t])
+                join(there, came[k], out=there)
+            now += frames[t]
+        ended[:, : now.shape[1]] = now
+        return ended
 
-    def with_peaks(self, likelihood: Tensor) -> Tensor:
-        """The log-likelihood of the scores as they were given [B] float64."""
-        return likelihood.double() + torch.where(likelihood > NEVER / 2, torch.cat(self.peaks), 0.0)
+    def _ways(self) -> list[tuple[int, Tensor]]:
+        """How many places on other ways than staying lead, and what they cost at their end [L, B]."""
+        return [(1, self.chain.move)] + ([] if self.chain.jump is None else [(self.hop, self.chain.jump)])
+
+    def _ends(self, paths: Tensor, best: bool) -> tuple[Tensor, Tensor]:
+        """Of each clip, in `order`, the log-likelihood [B] float64 and the part of each place in which it may end [L, B]."""
+        paths = paths + self.chain.leave
+        peak, place = paths.max(0)
+        if best:
+            part, total = torch.zeros_like(paths).scatter_(0, place[None], 1.0), torch.ones_like(peak)
+        else:
+            part = ((paths - peak) * BITS).exp2_()
+            total = part.sum(0)
+        possible = peak > NEVER / 2
+        return torch.where(possible, peak.double() + total.log() + self.peaks, NEVER), part * (possible / total)
+
+    def _parts(self, stay: Tensor, walk: Tensor | None = None) -> list[Tensor]:
+        """Of those in a place at a frame the parts that stayed [L, T], came from the place before [L - 1, T] and jumped
+        [L - hop, T], from the probability of staying instead of moving, and of either instead of jumping."""
+        parts = [self.spare, 1 - stay]
+        self.spare[0] = 1.0  # into the first place there is no other way
+        if walk is not None:
+            self.spare[self.hop :] *= walk
+            parts[1][self.hop - 1 :] *= walk
+            parts.append(1 - walk)
+        return parts
+
+    def _backward(self, parts: list[Tensor], last: Tensor) -> Tensor:
+        """The probability of each place at each frame, in the table: from the last frame on, a place's is handed to those before by
+        their parts in it.  These add up to one, so that nothing is lost, and no logarithm is needed.  Returns the expected stays
+        [L, B]."""
+        self.table.zero_()
+        self.table[:, self.last] = last[:, : self.begun]
+        starts = [0, *(start for start, _ in self._ways())]
+        steps = [
+            [x.split(self.widths, 1) for x in (self.table[: max(0, self.length - start)], self.table[start:], part)]
+            for start, part in zip(starts, parts, strict=True)
+        ]
+        for t in range(len(self.widths) - 1, 0, -1):
+            width = self.widths[t]
+            for before, now, part in steps:
+                here = before[t - 1] if width == self.widths[t - 1] else before[t - 1][:, :width]
+                here.addcmul_(now[t], part[t])
+        later = slice(self.begun, None)
+        stays = parts[0][:, later].mul_(self.table[:, later])
+        return torch.zeros_like(last).scatter_add_(1, self.clip[later].expand(self.length, -1), stays)
 
 
-def _taken(chain: Chains, columns: Tensor) -> Chains:
-    jump = None if chain.jump is None else chain.jump[:, columns]
-    loop, move, enter, leave = (x[:, columns] for x in (chain.loop, chain.move, chain.enter, chain.leave))
-    return Chains(chain.ids, loop, move, jump, enter, leave, chain.hop)
-
-
-def _both_ways(chain: Chains) -> Chains:
-    """The chains, and beside them the same backwards [L, 2B]."""
-
-    def beside(x: Tensor, shift: int) -> Tensor:
-        """`x` and the same from the other side: into which place a place goes."""
-        pad = torch.full_like(x[:shift], NEVER)
-        return torch.cat([x, torch.cat([pad, x.flip(0)[: max(0, len(x) - shift)]])], 1)
-
-    jump = None if chain.jump is None else beside(chain.jump, chain.hop)
-    enter = torch.cat([chain.enter, chain.leave.flip(0)], 1)
-    return Chains(chain.ids, beside(chain.loop, 0), beside(chain.move, 1), jump, enter, enter, chain.hop)
+def _larger(odds: Tensor) -> Tensor:
+    """Of two ways the likelier one alone."""
+    return torch.ge(odds, 0, out=odds)

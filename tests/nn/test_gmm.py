@@ -20,9 +20,17 @@ def everything(mixtures: gmm.Mixtures, x: torch.Tensor) -> gmm.Sums:
 def heard(mixtures: gmm.Mixtures, x: torch.Tensor, ids: torch.Tensor, part: float) -> gmm.Sums:
     """Statistics in which each of some states has `part` of every frame."""
     sums, powers = gmm.Sums(5, mixtures.most, 4), gmm.powers_of(x)
-    share = part * gmm.shares(gmm.densities(mixtures.rows()[ids], powers))[1]
+    share = part * shares(mixtures, powers, ids)[1]
     sums.add(ids[None], (share @ powers.T)[None])
     return sums
+
+
+def shares(mixtures: gmm.Mixtures, powers: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log densities of some states, and each component's part in them."""
+    parts = gmm.BITS * gmm.densities(mixtures.rows()[ids], powers)
+    scores, total = parts.new_empty(2, len(ids), powers.shape[1])
+    gmm.shares(parts, scores, total)
+    return scores, parts / total[:, None]
 
 
 def test_densities_equal_torch_s() -> None:
@@ -30,7 +38,7 @@ def test_densities_equal_torch_s() -> None:
     x = frames()
     ids = torch.tensor([3, 1, 0, 0, 4])
     powers = gmm.powers_of(x)
-    scores, share = gmm.shares(gmm.densities(mixtures.rows()[ids], powers))
+    scores, share = shares(mixtures, powers, ids)
     scores_, share_ = scores.unflatten(1, (3, 11)), share.unflatten(2, (3, 11))
     for item, state in ((0, 0), (1, 1), (2, 4)):
         s = ids[state]

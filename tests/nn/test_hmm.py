@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -28,6 +29,11 @@ def scores() -> tuple[torch.Tensor, torch.Tensor]:
     return 3 * torch.randn(len(TEXTS), length, max(FRAMES), generator=generator, dtype=torch.float64), torch.tensor(FRAMES)
 
 
+def packed(b: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
+    """[B, L, N] -> the clips' frames side by side [L, T]."""
+    return torch.cat([x[:, :k] for x, k in zip(b, n.tolist(), strict=True)], 1)
+
+
 def paths(chain: hmm.Chains, b: torch.Tensor, row: int, frames: int) -> list[tuple[float, tuple[int, ...]]]:
     """Every path through one clip's chain with its log-probability, step by step as the chain is defined."""
     length = chain.ids.shape[1]
@@ -49,86 +55,115 @@ def paths(chain: hmm.Chains, b: torch.Tensor, row: int, frames: int) -> list[tup
 def test_every_path_is_counted_once() -> None:
     chain, _ = chains()
     b, n = scores()
-    likelihood, (occupied,), stays = hmm.forward_backward([b], chain, n)
-    best, path = hmm.viterbi(b, chain, n)
+    found, best = hmm.forward_backward(packed(b, n), chain, n), hmm.viterbi(packed(b, n), chain, n)
+    occupied, way = found.occupied.split(FRAMES, 1), best.occupied.split(FRAMES, 1)
     for row, frames in enumerate(FRAMES):
         all_ = paths(chain, b, row, frames)
         total = math.log(sum(math.exp(score) for score, _ in all_))
-        assert float(likelihood[row]) == pytest.approx(total, abs=1e-9)
-        by_hand = torch.zeros_like(occupied[row])
-        still = torch.zeros_like(stays[row])
-        for score, places in all_:
-            for t, place in enumerate(places):
-                by_hand[place, t] += math.exp(score - total)
-                if t and places[t - 1] == place:
-                    still[place] += math.exp(score - total)
+        assert float(found.likelihood[row]) == pytest.approx(total, abs=1e-9)
+        by_hand, stays = stated([(math.exp(score - total), places) for score, places in all_], b.shape[1], frames)
         assert torch.allclose(occupied[row], by_hand, atol=1e-9)
-        assert torch.allclose(stays[row], still, atol=1e-9)
-        top = max(all_)
-        assert float(best[row]) == pytest.approx(top[0], abs=1e-9)
-        assert tuple(path[row, :frames].tolist()) == top[1]
-        assert (path[row, frames:] == -1).all()
-    assert torch.allclose(hmm.log_likelihood([b], chain, n), likelihood)
+        assert torch.allclose(found.stays[row], stays, atol=1e-9)
+        score, places = max(all_)
+        assert float(best.likelihood[row]) == pytest.approx(score, abs=1e-9)
+        by_hand, stays = stated([(1.0, places)], b.shape[1], frames)
+        assert torch.equal(way[row], by_hand)
+        assert torch.equal(best.stays[row], stays)
+    assert torch.allclose(hmm.log_likelihood(packed(b, n), chain, n), found.likelihood)
 
 
-def test_padding_and_neighbours_change_nothing() -> None:
+def stated(weighed: list[tuple[float, tuple[int, ...]]], length: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Paths and their probabilities -> each place's at each frame, expected stays."""
+    occupied, stays = torch.zeros(length, frames, dtype=torch.float64), torch.zeros(length, dtype=torch.float64)
+    for weight, places in weighed:
+        for t, place in enumerate(places):
+            occupied[place, t] += weight
+            if t and places[t - 1] == place:
+                stays[place] += weight
+    return occupied, stays
+
+
+def test_neighbours_in_any_order_change_nothing() -> None:
     chain, layouts = chains()
     b, n = scores()
-    together = hmm.forward_backward([b], chain, n)
+    together = hmm.forward_backward(packed(b, n), chain, n)
     stay = torch.linspace(0.3, 0.8, 4 * STATES, dtype=torch.float64).log()
     for row, frames in enumerate(FRAMES):
         length = len(layouts[row].ids)
         alone = word_graphs.chains([layouts[row]], stay, STATES, SILENCE)
-        single = hmm.forward_backward([b[row : row + 1, :length, :frames]], alone, n[row : row + 1])
-        assert torch.allclose(together[0][row], single[0][0])
-        assert torch.allclose(together[1][0][row, :length, :frames], single[1][0])
-        assert float(together[1][0][row, length:].sum()) == 0
+        single = hmm.forward_backward(b[row, :length, :frames].clone(), alone, n[row : row + 1])
+        assert torch.allclose(together.likelihood[row], single.likelihood[0])
+        assert torch.allclose(together.occupied.split(FRAMES, 1)[row][:length], single.occupied)
+        assert torch.allclose(together.stays[row, :length], single.stays[0])
+        assert float(together.occupied.split(FRAMES, 1)[row][length:].sum()) == 0
+    for order in itertools.permutations(range(3)):
+        rows = torch.tensor(order)
+        mixed = hmm.forward_backward(packed(b[rows], n[rows]), chain.each(lambda x, rows=rows: x[rows]), n[rows])
+        assert torch.allclose(mixed.likelihood, together.likelihood[rows])
+        assert torch.allclose(mixed.stays, together.stays[rows])
+        assert torch.allclose(mixed.occupied, torch.cat([together.occupied.split(FRAMES, 1)[i] for i in order], 1))
 
 
-@pytest.mark.parametrize("cuts", [(1, 2), (2,), (1,)])
-def test_blocks_of_any_length_in_any_order_are_the_same_clips(cuts: tuple[int, ...]) -> None:
-    chain, _ = chains()
-    b, n = scores()
-    whole = hmm.forward_backward([b], chain, n)
-    for order in ([0, 1, 2], [2, 0, 1]):
-        parts = [torch.tensor(order[a:z]) for a, z in itertools.pairwise((0, *cuts, 3))]
-        blocks = [b[rows, :, : int(n[rows].max())] for rows in parts]
-        likelihood, occupied, stays = hmm.forward_backward(blocks, chain.of(torch.tensor(order)), n[order])
-        assert torch.allclose(likelihood, whole[0][order])
-        assert torch.allclose(stays, whole[2][order])
-        assert torch.allclose(hmm.log_likelihood(blocks, chain.of(torch.tensor(order)), n[order]), likelihood)
-        for rows, one in zip(parts, occupied, strict=True):
-            assert torch.allclose(one, whole[1][0][rows, :, : one.shape[2]])
-
-
-def test_a_clip_too_short_for_its_text_has_no_path() -> None:
+@pytest.mark.parametrize("walk", [hmm.forward_backward, hmm.viterbi])
+def test_a_clip_too_short_for_its_text_or_without_frames_has_no_path(walk: Callable[..., hmm.Found]) -> None:
     chain, _ = chains(None)
     b, _ = scores()
-    likelihood, (occupied,), stays = hmm.forward_backward([b[:, : chain.ids.shape[1]]], chain, torch.tensor([3, 3, 3]))
-    assert float(likelihood[0]) < hmm.NEVER / 2  # six states in three frames
-    assert not occupied[0].any()
+    n = torch.tensor([3, 3, 0])
+    likelihood, occupied, stays = walk(packed(b[:, : chain.ids.shape[1]], n), chain, n)
+    assert (likelihood < hmm.NEVER / 2).tolist() == [True, False, True]  # six states in three frames
+    assert not occupied[:, :3].any()
+    assert torch.allclose(occupied[:, 3:].sum(0), torch.ones(3, dtype=torch.float64))
     assert not stays[0].any()
-    assert float(likelihood[1]) > hmm.NEVER / 2
-    assert (hmm.viterbi(b[:, : chain.ids.shape[1]], chain, torch.tensor([3, 3, 3]))[1][0] == -1).all()
+    assert not stays[2].any()
+
+
+def test_clips_of_one_frame() -> None:
+    chain, _ = chains()
+    b, n = scores()[0][1:], torch.tensor([1, 1])
+    likelihood, occupied, stays = hmm.forward_backward(packed(b, n), chain.each(lambda x: x[1:]), n)
+    assert float(likelihood[0]) < hmm.NEVER / 2
+    assert float(likelihood[1]) < hmm.NEVER / 2  # a silence of two states
+    assert not occupied.any()
+    assert not stays.any()
 
 
 def test_what_left_to_right_forbids_is_exactly_zero() -> None:
     """No place before its frame, none left behind is come back to."""
     chain, layouts = chains(None)
     b, n = scores()
-    _, (occupied,), _ = hmm.forward_backward([b[:, : chain.ids.shape[1]]], chain, n)
+    occupied = hmm.forward_backward(packed(b[:, : chain.ids.shape[1]], n), chain, n).occupied[:, : FRAMES[0]]
     length = len(layouts[0].ids)
     for place, frame in itertools.product(range(length), range(FRAMES[0])):
         if place > frame or length - place > FRAMES[0] - frame:
-            assert float(occupied[0, place, frame]) == 0
+            assert float(occupied[place, frame]) == 0
+
+
+def test_far_unlikely_ways_are_taken_where_there_is_no_other() -> None:
+    """Differences that no float32 probability could hold (e^-2000): the end can be reached through them alone."""
+    chain, _ = chains()
+    frames = 40
+    b, n = torch.zeros(len(TEXTS), chain.ids.shape[1], frames), torch.tensor([frames] * len(TEXTS))
+    b[:, 1:] -= 50.0 * torch.arange(frames)
+    single = chain.each(lambda x: x.float() if x.is_floating_point() else x)
+    exact = hmm.forward_backward(packed(b.double(), n), chain, n)
+    rough = hmm.forward_backward(packed(b, n), single, n)
+    assert torch.allclose(rough.likelihood, exact.likelihood, rtol=1e-5)
+    assert torch.allclose(rough.occupied.double(), exact.occupied, atol=2e-2)
+    assert torch.allclose(rough.occupied.sum(0), torch.ones(len(TEXTS) * frames), atol=1e-5)
 
 
 def test_an_even_start_visits_every_place() -> None:
     chain, layouts = chains()
-    path = hmm.evenly(chain, torch.tensor([20, 12, 4]), 20)
-    for row, frames in enumerate((20, 12, 4)):
-        assert sorted(set(path[row, :frames].tolist())) == list(range(len(layouts[row].ids)))
-        assert (path[row, 1:frames] >= path[row, : frames - 1]).all()
+    n = torch.tensor([20, 12, 4])
+    scores = torch.randn(chain.ids.shape[1], 36, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = hmm.evenly(scores, chain, n)
+    for row, occupied in enumerate(found.occupied.split(n.tolist(), 1)):
+        path = occupied.argmax(0)
+        assert torch.equal(occupied.sum(0), torch.ones(len(path), dtype=torch.float64))
+        assert sorted(set(path.tolist())) == list(range(len(layouts[row].ids)))
+        assert (path[1:] >= path[:-1]).all()
+        assert torch.equal(found.stays[row], torch.bincount(path[1:][path[1:] == path[:-1]], minlength=len(occupied)).double())
+    assert torch.allclose(found.likelihood, torch.stack([x.sum() for x in (scores * found.occupied).split(n.tolist(), 1)]))
 
 
 def toy(gaussians: int = 2) -> tuple[list[np.ndarray], gmm.Mixtures, np.ndarray]:
@@ -144,11 +179,9 @@ def toy(gaussians: int = 2) -> tuple[list[np.ndarray], gmm.Mixtures, np.ndarray]
 
 
 def batch_of(sequences: list[np.ndarray], stay: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, hmm.Chains]:
-    """Frames, counts, and chains of five states in a row that may end anywhere, as hmmlearn's do."""
+    """Frames [4, T], counts, and chains of five states in a row that may end anywhere, as hmmlearn's do."""
     n = torch.tensor([len(x) for x in sequences])
-    x = torch.zeros(len(sequences), 4, int(n.max()), dtype=torch.float64)
-    for row, one in zip(x, sequences, strict=True):
-        row[:, : len(one)] = torch.from_numpy(one.T)
+    x = torch.from_numpy(np.concatenate(sequences).T)
     never = torch.full((len(sequences), 5), hmm.NEVER, dtype=torch.float64)
     move, enter = never.clone(), never.clone()
     move[:, 1:], enter[:, 0] = torch.from_numpy(np.log1p(-stay[:-1])), 0.0
@@ -167,25 +200,24 @@ def test_likelihood_path_and_one_iteration_equal_hmmlearn() -> None:
         p.numpy().copy() for p in (mixtures.weight.exp(), mixtures.mean, mixtures.variance)
     )
     whole, lengths = np.concatenate(sequences), n.tolist()
-    scores = mixtures.scores(gmm.powers_of(x), chain.ids[0]).unflatten(1, (len(x), -1)).transpose(0, 1)
-    likelihood, (occupied,), _ = hmm.forward_backward([scores], chain, n)
+    scores = mixtures.scores(gmm.powers_of(x[None]), chain.ids[0])
+    likelihood, occupied, _ = hmm.forward_backward(scores.clone(), chain, n)
     assert float(likelihood.sum()) == pytest.approx(model.score(whole, lengths), rel=1e-10)
     theirs, path = model.decode(whole, lengths)
-    best, own = hmm.viterbi(scores, chain, n)
-    assert float(best.sum()) == pytest.approx(theirs, rel=1e-10)
-    assert np.concatenate([row[:k].numpy() for row, k in zip(own, lengths, strict=True)]).tolist() == path.tolist()
-    posterior = np.concatenate([row[:, :k].T.numpy() for row, k in zip(occupied, lengths, strict=True)])
-    assert np.allclose(posterior, model.predict_proba(whole, lengths), atol=1e-10)
+    best = hmm.viterbi(scores, chain, n)
+    assert float(best.likelihood.sum()) == pytest.approx(theirs, rel=1e-10)
+    assert best.occupied.argmax(0).tolist() == path.tolist()
+    assert np.allclose(occupied.T, model.predict_proba(whole, lengths), atol=1e-10)
 
     sums, before = gmm.Sums(5, 2, 4), mixtures.mean.clone()
-    assert torch.allclose(expectation.gather(mixtures, sums, [x], chain, n, "all"), likelihood)
+    assert torch.allclose(expectation.gather(mixtures, sums, x, chain, n, "all"), likelihood)
     model.fit(whole, lengths)
     gmm.reestimate(mixtures, sums, torch.zeros(4), 0.0)
     assert np.allclose(mixtures.mean, model.means_, rtol=1e-8)
     assert np.allclose(mixtures.weight.exp(), model.weights_, rtol=1e-8)
     # hmmlearn takes its variances around the means before the iteration
     assert np.allclose(mixtures.variance + (mixtures.mean - before) ** 2, model.covars_, rtol=1e-7)
-    going = sums.counts.sum(1) - torch.stack([row[:, k - 1] for row, k in zip(occupied, lengths, strict=True)]).sum(0)
+    going = sums.counts.sum(1) - occupied[:, n.cumsum(0) - 1].sum(1)
     assert np.allclose(sums.loops / going, np.diag(model.transmat_), rtol=1e-8)
     assert (model.transmat_[~(np.eye(5, dtype=bool) | np.eye(5, k=1, dtype=bool))] == 0).all()
 
@@ -193,29 +225,30 @@ def test_likelihood_path_and_one_iteration_equal_hmmlearn() -> None:
 def test_float32_gives_the_likelihood_to_a_millionth() -> None:
     sequences, mixtures, stay = toy()
     x, n, chain = batch_of(sequences, stay)
-    exact = expectation.log_likelihood(mixtures, [x], chain, n).sum()
+    exact = expectation.log_likelihood(mixtures, x, chain, n).sum()
     single = hmm.Chains(chain.ids, chain.loop.float(), chain.move.float(), None, chain.enter.float(), chain.leave.float(), 1)
-    rough = expectation.log_likelihood(mixtures.float(), [x.float()], single, n).sum()
+    rough = expectation.log_likelihood(mixtures.float(), x.float(), single, n).sum()
     assert float(rough) == pytest.approx(float(exact), rel=1e-6)
 
 
 @pytest.mark.parametrize("align", ["all", "viterbi", "evenly"])
-def test_statistics_of_a_batch_are_those_of_its_clips(align: expectation.Align) -> None:
-    """Chains of several lengths, neighbours with the same one, and two blocks, against one clip at a time."""
+def test_statistics_of_a_batch_are_those_of_its_clips(align: expectation.Align, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chains of several lengths, neighbours with the same one in several pieces, against one clip at a time."""
+    monkeypatch.setattr(expectation, "PIECE", 20)
     torch.manual_seed(0)
     stay = torch.linspace(0.3, 0.8, 4 * STATES, dtype=torch.float64).log()
     mixtures = gmm.Mixtures(4 * STATES, 2, 3).double()
     mixtures.used.fill_(2)
     mixtures.mean.copy_(torch.randn(4 * STATES, 2, 3))
     mixtures.weight.fill_(math.log(0.5))
-    made = [word_graphs.layout(text, STATES, SILENCE) for text in (TEXTS[1], TEXTS[1], TEXTS[0], TEXTS[2])]
-    blocks, n = [torch.randn(3, 3, 30).double(), torch.randn(1, 3, 12).double()], torch.tensor([30, 25, 28, 12])
+    made = [word_graphs.layout(text, STATES, SILENCE) for text in (TEXTS[1], TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[2])]
+    x, n = torch.randn(3, 98).double(), torch.tensor([30, 25, 28, 3, 12])
     together, apart = gmm.Sums(4 * STATES, 2, 3), gmm.Sums(4 * STATES, 2, 3)
-    likelihood = expectation.gather(mixtures, together, blocks, word_graphs.chains(made, stay, STATES, SILENCE), n, align)
-    clips = [x[None, :, :k] for x, k in zip([*blocks[0], *blocks[1]], n.tolist(), strict=True)]
-    for k, (clip, layout) in enumerate(zip(clips, made, strict=True)):
+    likelihood = expectation.gather(mixtures, together, x, word_graphs.chains(made, stay, STATES, SILENCE), n, align)
+    for k, (clip, layout) in enumerate(zip(x.split(n.tolist(), 1), made, strict=True)):
         own = word_graphs.chains([layout], stay, STATES, SILENCE)
-        assert torch.allclose(expectation.gather(mixtures, apart, [clip], own, n[k : k + 1], align)[0], likelihood[k])
+        assert torch.allclose(expectation.gather(mixtures, apart, clip, own, n[k : k + 1], align)[0], likelihood[k])
     assert torch.allclose(together.table, apart.table)
     assert torch.allclose(together.loops, apart.loops)
-    assert float(together.counts.sum()) == pytest.approx(float(n.sum()))
+    heard = n.sum() if align == "evenly" else n.sum() - 3  # three frames are too few for six states
+    assert float(together.counts.sum()) == pytest.approx(float(heard))

@@ -34,7 +34,7 @@ def best_by_hand(
                     continue
                 layout = word_graphs.layout([WORDS[w] for w in words], STATES, silence)
                 chain = word_graphs.chains([layout], stay, STATES, silence)
-                score, _ = hmm.viterbi(scores[row : row + 1, chain.ids[0], :frames], chain, n[row : row + 1])
+                score = hmm.viterbi(scores[row, chain.ids[0], :frames], chain, n[row : row + 1]).likelihood
                 steps = zip((outside, *words), (*words, outside), strict=True)
                 tried.append((float(score) + sum(float(price[a, b]) for a, b in steps), words))
         found.append(max(tried))
