@@ -6,7 +6,10 @@ their densities and for their statistics.
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import torch
@@ -19,6 +22,8 @@ Align = Literal["all", "viterbi", "evenly"]
 
 ALIGNED = 8  # the products' columns are filled up to a multiple of it: 79 take a fifth longer than 80 (MKL)
 PIECE = 12_000
+LINE = 16  # numbers that fill a line of the cache
+_KEPT = threading.local()
 _ALIGN = {"all": hmm.forward_backward, "viterbi": hmm.viterbi, "evenly": hmm.evenly}
 
 
@@ -36,7 +41,7 @@ def gather(mixtures: gmm.Mixtures, sums: gmm.Sums, x: Tensor, chains: hmm.Chains
     say added to `sums`.  `align`: "all" paths by their probabilities, the best ("viterbi"), or the path that stays equally long
     everywhere ("evenly")."""
     heard = _Heard(mixtures, x, chains, n, keep=True)
-    found = _ALIGN[align](heard.scores, chains, n)
+    found = _ALIGN[align](heard.scores, chains, n, heard.rooms)
     heard.add(sums, found.occupied)
     sums.stay(chains.ids, found.stays)
     return found.likelihood
@@ -45,7 +50,8 @@ def gather(mixtures: gmm.Mixtures, sums: gmm.Sums, x: Tensor, chains: hmm.Chains
 @torch.inference_mode()
 def log_likelihood(mixtures: gmm.Mixtures, x: Tensor, chains: hmm.Chains, n: Tensor) -> Tensor:
     """Of each clip under its chain [B] float64."""
-    return hmm.log_likelihood(_Heard(mixtures, x, chains, n, keep=False).scores, chains, n)
+    heard = _Heard(mixtures, x, chains, n, keep=False)
+    return hmm.log_likelihood(heard.scores, chains, n, heard.rooms)
 
 
 class _Heard:
@@ -58,12 +64,14 @@ class _Heard:
         self.width, slots = rows.shape[-1], rows.shape[2]
         self.rows = torch.nn.functional.pad(rows, (0, -self.width % ALIGNED))
         sizes = [one.columns.stop - one.columns.start for one in self.pieces]
-        self.room = x.new_zeros(self.rows.shape[-1], max(sizes))
-        self.room[0] = 1
-        self.scores, self.total = x.new_empty(2, chains.ids.shape[1], x.shape[1])
+        shape = (self.rows.shape[-1], max(sizes))
         sizes = [one.places * slots * size for one, size in zip(self.pieces, sizes, strict=True)]
-        memory = x.new_empty(sum(sizes) if keep else max(sizes))
-        self.parts = memory.split(sizes) if keep else [memory[:size] for size in sizes]  # of each piece
+        places, frames = chains.ids.shape[1], x.shape[1]
+        tables, room, parts = _memory(x, (2 + chains.rooms) * places * frames, math.prod(shape), sum(sizes) if keep else max(sizes))
+        tables, self.room = tables.view(-1, places, frames), room.view(shape)
+        self.scores, self.total, self.rooms = tables[0], tables[1], tables[2:]
+        self.room[0], self.room[self.width :] = 1.0, 0.0
+        self.parts = parts.split(sizes) if keep else [parts[:size] for size in sizes]  # of each piece
         for one, rows, parts in zip(self.pieces, self.rows, self.parts, strict=True):
             parts = parts.view(one.places, slots, -1)
             torch.mm(rows[: one.places].flatten(0, 1), self.powers(one), out=parts.flatten(0, 1))
@@ -88,6 +96,19 @@ class _Heard:
             parts *= torch.div(occupied[: one.places, one.columns], total, out=total)[:, None]
             torch.mm(parts.flatten(0, 1), self.powers(one).T, out=to[: one.places].flatten(0, 1))
         sums.add(self.ids, found[..., : self.width])
+
+
+def _memory(like: Tensor, *sizes: int) -> tuple[Tensor, ...]:
+    """Memory of some sizes, on the CPU the same for all batches: what large tensors leave free, malloc may hand back to the system,
+    and to fault its pages in anew would take half as long as all that is done here."""
+    starts = list(accumulate((-(-size // LINE) * LINE for size in sizes), initial=0))
+    if like.device.type != "cpu":
+        whole = like.new_empty(starts[-1])
+    else:
+        whole = vars(_KEPT).get(str(like.dtype))
+        if whole is None or len(whole) < starts[-1]:
+            whole = vars(_KEPT)[str(like.dtype)] = like.new_empty(starts[-1])
+    return tuple(whole[start : start + size] for start, size in zip(starts, sizes, strict=False))
 
 
 def _pieces(chains: hmm.Chains, n: Tensor) -> Iterator[Piece]:

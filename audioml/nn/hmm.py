@@ -34,6 +34,11 @@ class Chains:
     leave: Tensor
     hop: int
 
+    @property
+    def rooms(self) -> int:
+        """Tables [L, T] that `forward_backward` and the others need memory for."""
+        return 2 if self.jump is None else 4
+
     def each(self, change: Callable[[Tensor], Tensor]) -> Chains:
         """Every part changed alike."""
         ids, loop, move, enter, leave = (change(x) for x in (self.ids, self.loop, self.move, self.enter, self.leave))
@@ -50,23 +55,23 @@ class Found(NamedTuple):
     stays: Tensor
 
 
-def forward_backward(scores: Tensor, chains: Chains, n: Tensor) -> Found:
-    """Log densities at each place of its clip's chain [L, T], which are overwritten; frames n [B] of each clip: all paths by their
-    probabilities."""
-    return _Trellis(scores, chains, n).walk(best=False)
+def forward_backward(scores: Tensor, chains: Chains, n: Tensor, rooms: Tensor | None = None) -> Found:
+    """Log densities at each place of its clip's chain [L, T], in whose memory come the probabilities; frames n [B] of each clip;
+    memory [`chains.rooms`, L, T], where there is some to use: all paths by their probabilities."""
+    return _Trellis(scores, chains, n, rooms).walk(best=False)
 
 
-def viterbi(scores: Tensor, chains: Chains, n: Tensor) -> Found:
+def viterbi(scores: Tensor, chains: Chains, n: Tensor, rooms: Tensor | None = None) -> Found:
     """As above, the best path alone."""
-    return _Trellis(scores, chains, n).walk(best=True)
+    return _Trellis(scores, chains, n, rooms).walk(best=True)
 
 
-def log_likelihood(scores: Tensor, chains: Chains, n: Tensor) -> Tensor:
+def log_likelihood(scores: Tensor, chains: Chains, n: Tensor, rooms: Tensor | None = None) -> Tensor:
     """Of all paths [B] float64.  `scores` are overwritten."""
-    return _Trellis(scores, chains, n).likelihood()
+    return _Trellis(scores, chains, n, rooms).likelihood()
 
 
-def evenly(scores: Tensor, chains: Chains, n: Tensor) -> Found:
+def evenly(scores: Tensor, chains: Chains, n: Tensor, rooms: Tensor | None = None) -> Found:
     """The path that stays equally long at every place: where to begin when nothing is known (flat start)."""
     length = (chains.loop > NEVER / 2).sum(1)
     clip = torch.arange(len(n), device=n.device).repeat_interleave(n)
@@ -84,7 +89,7 @@ class _Trellis:
     so on.  So the clips that still go on are always the first ones.
     """
 
-    def __init__(self, scores: Tensor, chains: Chains, n: Tensor) -> None:
+    def __init__(self, scores: Tensor, chains: Chains, n: Tensor, rooms: Tensor | None) -> None:
         self.hop, (self.length, frames) = chains.hop, scores.shape
         self.order = n.argsort(descending=True, stable=True)
         self.chain = chains.each(lambda x: x.T.index_select(1, self.order))  # [L, B]
@@ -96,14 +101,14 @@ class _Trellis:
         self.widths = width.tolist()
         self.begun = self.widths[0]  # columns of the first frames
         self.last = first[n[self.order[: self.begun]] - 1] + torch.arange(self.begun, device=n.device)
-        # fresh memory costs more than what is done in it: there is as little as possible, and that of `scores` is used on
+        self.table, *self.rooms = scores.new_empty(chains.rooms, *scores.shape) if rooms is None else rooms
+        self.spare = scores  # once they are in the table
         peak, end = scores.amax(0), n.cumsum(0)
         scores -= peak  # sums over long clips would lose digits
-        self.table = scores.gather(1, self.frame.expand(self.length, -1))
+        torch.gather(scores, 1, self.frame.expand(self.length, -1), out=self.table)
         loop = torch.gather(self.chain.loop, 1, self.clip.expand(self.length, -1), out=scores)
         loop[:, : self.begun] = self.chain.enter[:, : self.begun]
         self.table += loop
-        self.spare = scores
         peaks = torch.nn.functional.pad(peak.cumsum(0, dtype=torch.float64), (1, 0))
         self.peaks = (peaks[end] - peaks[end - n])[self.order]
 
@@ -113,7 +118,7 @@ class _Trellis:
 
     def walk(self, best: bool) -> Found:
         """Forward and backward."""
-        odds = [self.spare[1:]] + [torch.empty_like(self.spare[start:]) for start, _ in self._ways()[1:]]
+        odds = [self.spare[1:]] + [self.rooms[1][start:] for start, _ in self._ways()[1:]]
         ended = self._forward(torch.maximum if best else torch.logaddexp, odds)
         likelihood, last = self._ends(ended, best)
         stays = self._backward(self._parts(*(_larger(x) if best else x.sigmoid_() for x in odds)), last)
@@ -165,12 +170,12 @@ class _Trellis:
     def _parts(self, stay: Tensor, walk: Tensor | None = None) -> list[Tensor]:
         """Of those in a place at a frame the parts that stayed [L, T], came from the place before [L - 1, T] and jumped
         [L - hop, T], from the probability of staying instead of moving, and of either instead of jumping."""
-        parts = [self.spare, 1 - stay]
+        parts = [self.spare, torch.sub(1, stay, out=self.rooms[0][1:])]
         self.spare[0] = 1.0  # into the first place there is no other way
         if walk is not None:
             self.spare[self.hop :] *= walk
             parts[1][self.hop - 1 :] *= walk
-            parts.append(1 - walk)
+            parts.append(torch.sub(1, walk, out=self.rooms[2][self.hop :]))
         return parts
 
     def _backward(self, parts: list[Tensor], last: Tensor) -> Tensor:
