@@ -1,8 +1,9 @@
 """One iteration of expectation maximisation against hmmlearn's GMMHMM: the same features, models, parameters and statistics.
 
 Whole-word models of the ten digits (five states, four diagonal Gaussians each, 39 MFCC), all training clips of fsdd
-($AUDIOML_DATA, else ../shared/data).  hmmlearn trains one word after the other, as it must; here all words are one batch.  CPU
-time of one thread; both in their own precision (hmmlearn float64, here float32 with sums in float64), log-likelihoods compared.
+($AUDIOML_DATA, else ../shared/data).  hmmlearn trains one word after the other, as it must; here all words are one batch.  Both
+are given the frames side by side, laid out beforehand (in training, method em does that for each batch).  CPU time of one
+thread; both in their own precision (hmmlearn float64, here float32 with sums in float64), log-likelihoods compared.
 """
 
 from __future__ import annotations
