@@ -15,6 +15,7 @@ from typing import Any
 from audioml.build import Request
 from audioml.corpus import Clip, Prepared
 from audioml.errors import AudiomlError, RequestError, RunError, Stopped
+from audioml.memory import keep_freed
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, cannot_write
@@ -167,6 +168,7 @@ class _Run:
         settings, names = self.request.settings, self.request.names
         self.fit = make("trainer", names["trainer"], settings["trainer"])
         self.logger = make("logger", names["logger"], settings["logger"])
+        keep_freed()
         torch.set_num_threads(self.fit.threads or max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
         torch.manual_seed(self.request.seed)
         ready(self.request.plan, self.prepared, self.request.seed, fit=not self.resumed)

@@ -19,6 +19,7 @@ import torch
 
 from audioml import shelf
 from audioml.kinds import Seq, Wave
+from audioml.memory import keep_freed
 from audioml.nn import gmm, hmm
 from audioml.nn.expectation import gather
 from benches._timing import Row
@@ -31,6 +32,7 @@ ROUNDS, OURS = 5, 7  # of both; iterations of ours in each, whose median counts
 def run() -> list[Row]:
     """hmmlearn, and ours with the target of issue 5."""
     torch.set_num_threads(1)
+    keep_freed()  # as a run does
     clips = features()
     data = packed(clips)
     frames = sum(len(x) for _, x in clips)

@@ -26,6 +26,7 @@ from audioml.fit import NoLogger
 from audioml.history import History
 from audioml.kinds import Seq
 from audioml.lit import Lit, Meter, checkpoints
+from audioml.memory import keep_freed
 from audioml.system import System
 from benches._timing import Row
 
@@ -36,6 +37,7 @@ ROUNDS = 8  # pairs
 def run() -> list[Row]:
     """The rows of both sizes; the targets are issue 2's."""
     torch.set_num_threads(1)
+    keep_freed()  # as a run does
     for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     rows = []
