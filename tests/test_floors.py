@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 FLOORS = {
-    "compat": 0, "errors": 0, "lazy": 0, "kinds": 0, "remember": 0,
+    "compat": 0, "errors": 0, "lazy": 0, "kinds": 0, "remember": 0, "memory": 0,
     "parts": 1, "corpus": 1, "declare": 1, "records": 1, "provenance": 1, "history": 1, "dsp": 1, "losses": 1, "nn": 1, "metrics": 1,
     "examples": 1, "pictures": 1, "chance": 1, "symbols": 1, "table": 1, "dashboard": 1, "fit": 1, "statistics": 1, "stats": 1,
     "published": 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,8 +202,11 @@ def test_wandb_offline_and_broken_never_fail_a_run(tiny: Path, tmp_path: Path, m
     assert values[record.primary]["baseline"] == pytest.approx(record.baselines[record.primary].value)
     assert {tuple(row[1:3]) for row in tables["examples"]["data"]} == {("input", "noisy"), ("output", "clean"), ("target", "clean")}
     assert "wandb is left out" not in (folder / "train.log").read_text(), "and the run there was closed"
-    log = next(place.glob("*.wandb")).read_bytes()
-    for part in (b'"width"', b'train/loss', record.signature.encode()):  # the configuration, the curves, the name
+    parts = (b'"width"', b'train/loss', record.signature.encode())  # the configuration, the curves, the name
+    until = time.monotonic() + 30  # wandb's own process writes them, and was once seen to be late
+    while not all(part in (log := next(place.glob("*.wandb")).read_bytes()) for part in parts) and time.monotonic() < until:
+        time.sleep(0.2)
+    for part in parts:
         assert part in log
     import wandb
 
