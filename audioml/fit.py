@@ -84,6 +84,8 @@ def _unwatched() -> Any:
     from pytorch_lightning.profilers import PassThroughProfiler
 
     class Unwatched(PassThroughProfiler):
+        """One context for all actions."""
+
         nothing = nullcontext()
 
         def profile(self, action_name: str) -> Any:

@@ -40,6 +40,8 @@ def gather(mixtures: gmm.Mixtures, sums: gmm.Sums, x: Tensor, chains: hmm.Chains
     """Frames [D, T] of all clips, clip after clip; their chains and counts n [B] -> log-likelihood [B] float64, and all that they
     say added to `sums`.  `align`: "all" paths by their probabilities, the best ("viterbi"), or the path that stays equally long
     everywhere ("evenly")."""
+    if not x.shape[1]:
+        return _unheard(n)
     heard = _Heard(mixtures, x, chains, n, keep=True)
     found = _ALIGN[align](heard.scores, chains, n, heard.rooms)
     heard.add(sums, found.occupied)
@@ -50,8 +52,15 @@ def gather(mixtures: gmm.Mixtures, sums: gmm.Sums, x: Tensor, chains: hmm.Chains
 @torch.inference_mode()
 def log_likelihood(mixtures: gmm.Mixtures, x: Tensor, chains: hmm.Chains, n: Tensor) -> Tensor:
     """Of each clip under its chain [B] float64."""
+    if not x.shape[1]:
+        return _unheard(n)
     heard = _Heard(mixtures, x, chains, n, keep=False)
     return hmm.log_likelihood(heard.scores, chains, n, heard.rooms)
+
+
+def _unheard(n: Tensor) -> Tensor:
+    """Clips none of which has a frame have no likelihood."""
+    return torch.full((len(n),), hmm.NEVER, dtype=torch.float64, device=n.device)
 
 
 class _Heard:

@@ -252,3 +252,13 @@ def test_statistics_of_a_batch_are_those_of_its_clips(align: expectation.Align, 
     assert torch.allclose(together.loops, apart.loops)
     heard = n.sum() if align == "evenly" else n.sum() - 3  # three frames are too few for six states
     assert float(together.counts.sum()) == pytest.approx(float(heard))
+
+
+def test_a_batch_without_any_frame_says_nothing() -> None:
+    mixtures, sums = gmm.Mixtures(2, 1, 3), gmm.Sums(2, 1, 3)
+    ids, z = torch.tensor([[0, 1]]), torch.zeros(1, 2)
+    chains = hmm.Chains(ids, z - 0.5, z - 0.9, None, z, z, 1)
+    x, n = torch.zeros(3, 0), torch.tensor([0])
+    for found in (expectation.gather(mixtures, sums, x, chains, n, "all"), expectation.log_likelihood(mixtures, x, chains, n)):
+        assert float(found) < hmm.NEVER / 2
+    assert not sums.table.any()
