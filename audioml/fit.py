@@ -52,6 +52,8 @@ class Fit:
         """
         import pytorch_lightning as pl
 
+        from audioml.checkpoints import Straight
+
         try:
             return pl.Trainer(
                 accelerator=self.accelerator,
@@ -68,6 +70,7 @@ class Fit:
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 enable_checkpointing=True,
+                plugins=[Straight()],
                 profiler=_unwatched(),
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,

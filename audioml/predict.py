@@ -61,7 +61,7 @@ def assigned(given: str, inputs: Any) -> dict[str, str]:
 
 def load(run: Finished) -> Any:
     """The system with its weights, in eval mode.  Raises RunError for foreign or unsafe checkpoints."""
-    from audioml.lit import load_weights
+    from audioml.checkpoints import load_weights
     from audioml.run import ready
     from audioml.system import System
 

@@ -187,9 +187,10 @@ class _Run:
         """Fit with checkpoints, then take the best weights."""
         import torch
 
+        from audioml.checkpoints import checkpoints, load_weights
         from audioml.datamodule import batches_of
         from audioml.history import History
-        from audioml.lit import Lit, Meter, checkpoints, load_weights
+        from audioml.lit import Lit, Meter
 
         preset, last, method = self.preset, self.last, self.request.plan.method
         turns = len(method.turns)

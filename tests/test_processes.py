@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audioml.lit import load_weights
+from audioml.checkpoints import load_weights
 from audioml.nn.ema import Average
 from audioml.records import Record
 from audioml.runfolder import finished

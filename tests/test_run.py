@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import time
 from dataclasses import replace
@@ -92,16 +91,25 @@ def test_nan_stops_with_step_and_batch(tiny: Path, tmp_path: Path) -> None:
     assert "not finite at step" in record.error
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 def test_a_full_disk_is_one_sentence_and_a_record(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytorch_lightning.callbacks import ModelCheckpoint
+    """/dev/full takes what is written and then has no space; the second checkpoint meets it, and the first one stays."""
+    write, seen = torch.save, []
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(what: object, file: object) -> None:
+        seen.append(file)
+        if len(seen) <= 2:  # best and last of the first stretch
+            return write(what, file)
+        with open("/dev/full", "wb") as device:
+            return write(what, device)
 
-    monkeypatch.setattr(ModelCheckpoint, "_save_checkpoint", full)
+    monkeypatch.setattr("audioml.checkpoints.torch.save", full)
     with pytest.raises(RunError, match="the disk is full; free some space, then repeat the command"):
-        run(tiny, tmp_path, "model=rnn")
-    assert Record.read(only_folder(tmp_path) / "record.json").status == "failed"
+        run(tiny, tmp_path, "model=rnn", "preset.steps=4", "preset.validate_every=2")
+    folder = only_folder(tmp_path)
+    assert Record.read(folder / "record.json").status == "failed"
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
 
 
 def test_ctrl_c_leaves_an_interrupted_record(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,11 @@ import pytorch_lightning as pl
 import torch
 
 from audioml import build, shelf
+from audioml.checkpoints import checkpoints
 from audioml.fit import NoLogger
 from audioml.history import History
 from audioml.kinds import Seq
-from audioml.lit import Lit, Meter, checkpoints
+from audioml.lit import Lit, Meter
 from audioml.memory import keep_freed
 from audioml.system import System
 from benches._timing import Row
