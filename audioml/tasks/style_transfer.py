@@ -7,7 +7,7 @@ from audioml.parts import Task
 
 
 class StyleTransfer(Task):
-    """Content and a style example -> the content as the example sounds; judged by mel and spectral distance.
+    """Content and a style example -> the content as the example sounds; judged by mel and spectral distance and the melody kept.
 
     The truth is the same notes rendered with the example's instrument; the content untouched is the baseline.
     """
@@ -17,7 +17,7 @@ class StyleTransfer(Task):
             name="style_transfer",
             inputs={"content": Wave(), "style": Wave()},
             outputs={"styled": Wave()},
-            metrics=("mel_distance", "spectral_distance"),
+            metrics=("mel_distance", "spectral_distance", "melody"),
             primary="fidelity/mel_distance",
             prefers=("regress", "diffusion", "gan"),
             baseline="unprocessed",
