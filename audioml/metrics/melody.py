@@ -2,8 +2,8 @@
 
 Frames of 256 ms (the nearest power of two of samples, Hann, hop a quarter; clips zero-padded at both ends), pitch classes as
 `audioml.dsp_cqt.chroma_bank` weighs them.  Octave, timbre and level do not count; one class in twelve agrees by chance.  Frames
-more than 40 dB below the target's loudest are left out, and so are silent targets; a silent output agrees with nothing.  With one-hot
-chroma it is the mean cosine of frames, by which MusicGen's melody conditioning is judged (Copet et al. 2023).
+more than 40 dB below the target's loudest are left out, and so are silent targets; a silent output agrees with nothing.  With
+one-hot chroma it is the mean cosine of frames, by which MusicGen's melody conditioning is judged (Copet et al. 2023).
 """
 
 from __future__ import annotations

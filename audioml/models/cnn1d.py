@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from audioml.kinds import Frames, Space
 from audioml.nn.layers import Chain, Residual, TimeConv, make_norm
 from audioml.nn.network import Network
+from audioml.nn.prelu import PReLU
 
 
 class Cnn1d(Network):
@@ -45,10 +46,10 @@ class Cnn1d(Network):
         def block(dilation: int) -> Residual:
             return Residual(
                 nn.Conv1d(bottleneck, hidden, 1),
-                nn.PReLU(),
+                PReLU(),
                 make_norm(norm, hidden, 1),
                 TimeConv(hidden, hidden, kernel, causal=causal, dilation=dilation, groups=hidden),
-                nn.PReLU(),
+                PReLU(),
                 make_norm(norm, hidden, 1),
                 nn.Conv1d(hidden, bottleneck, 1),
             )
@@ -56,7 +57,7 @@ class Cnn1d(Network):
         self.body = Chain(
             nn.Conv1d(width, bottleneck, 1),
             *[block(2**i) for _ in range(repeats) for i in range(blocks)],
-            nn.PReLU(),
+            PReLU(),
             nn.Conv1d(bottleneck, width, 1),
         )
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from audioml.kinds import Grid, Space, Tokens
 from audioml.nn.layers import Chain, Residual, TimeConv, make_norm
 from audioml.nn.network import Network
+from audioml.nn.prelu import PReLU
 
 
 class Cnn2d(Network):
@@ -52,7 +53,7 @@ class Cnn2d(Network):
                 stages += [nn.AvgPool2d((2, 1)), nn.Dropout(dropout)] if bins > 1 else [nn.Dropout(dropout)]
                 bins = bins // 2 if bins > 1 else bins
             else:
-                stages.append(Residual(make_norm(norm, wider, 2), nn.PReLU(), conv))
+                stages.append(Residual(make_norm(norm, wider, 2), PReLU(), conv))
             channels = wider
         self.body = Chain(*stages)
         self.out = Grid(channels, bins, inp.rate)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from audioml.kinds import Frames, Grid, Space, Tokens
 from audioml.nn.layers import Chain, DualPath, FlatPath, TimeConv, make_norm
 from audioml.nn.network import Network
+from audioml.nn.prelu import PReLU
 
 
 class Unet(Network):
@@ -56,7 +57,7 @@ class Unet(Network):
 
         def conv(a: int, b: int, stride: int = 1) -> Chain:
             layer = TimeConv(a, b, (kernel[0], kernel[1]), causal=causal, bin_stride=stride)
-            return Chain(layer, make_norm(norm, b, 2), nn.PReLU())
+            return Chain(layer, make_norm(norm, b, 2), PReLU())
 
         self.down = nn.ModuleList([conv(a, b, 2) for a, b in itertools.pairwise(channels)])
         ways = 2 if bottleneck.startswith("bi") else 1
