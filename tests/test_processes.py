@@ -108,6 +108,7 @@ def test_the_wheel_works_from_any_folder(installed: Path, tiny: Path, tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     assert str(installed) in done.stdout
+    assert not list(tmp_path.glob("*.log")), "something was left where the command was given"
     assert list((tmp_path / "outputs" / "runs").glob("*/record.json"))
 
 
