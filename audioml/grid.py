@@ -180,4 +180,5 @@ def provenance(cells: Sequence[Cell]) -> str:
         {str((p.get("host") or {}).get("cpu", "?")) if isinstance(p.get("host"), dict) else str(p.get("host", "?")) for p in seen}
     )
     hours = sum(float(p.get("wall_s") or 0) for p in seen) / 3600
-    return f"Machine: {', '.join(hosts)}; {days[0]} to {days[-1]}; one thread per process; {hours:.1f} h of processes in all."
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return f"Machine: {', '.join(hosts)}; {when}; one thread per process; {hours:.1f} h of processes in all."
