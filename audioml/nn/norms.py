@@ -24,8 +24,9 @@ class SharedBatchNorm(_BatchNorm):
         from torch.distributed.nn.functional import all_reduce
 
         dims = [0, *range(2, x.dim())]
-        count = x.new_tensor([x.numel() / x.shape[1]])
-        sums = all_reduce(torch.cat([x.sum(dims), x.square().sum(dims), count]))
+        wide = x.to(self.weight.dtype)  # half precision has too few digits for sums
+        count = wide.new_tensor([x.numel() / x.shape[1]])
+        sums = all_reduce(torch.cat([wide.sum(dims), wide.square().sum(dims), count]))
         total, squares, count = sums.split([self.num_features, self.num_features, 1])
         mean = total / count
         var = (squares / count - mean.square()).clamp(min=0)
@@ -35,4 +36,4 @@ class SharedBatchNorm(_BatchNorm):
             self.running_var.lerp_(var * count / (count - 1).clamp(min=1), self.momentum)
         scale = (var + self.eps).rsqrt() * self.weight
         shape = (1, -1) + (1,) * (x.dim() - 2)
-        return x * scale.view(shape) + (self.bias - mean * scale).view(shape)
+        return (wide * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(x.dtype)

@@ -30,7 +30,9 @@ def half(rank: int, place: str, x: torch.Tensor) -> None:
     norm = SharedBatchNorm(3)
     mine = x.chunk(2)[rank].clone().requires_grad_()
     norm(mine).pow(3).sum().backward()
-    torch.save((mine.grad, norm.state_dict()), os.path.join(place, f"{rank}.pt"))
+    coarse = SharedBatchNorm(3)
+    narrow = coarse(x.chunk(2)[rank].bfloat16())  # mixed precision
+    torch.save((mine.grad, norm.state_dict(), narrow, coarse.state_dict()), os.path.join(place, f"{rank}.pt"))
     dist.barrier()
     os._exit(0)  # gloo's threads now and then abort a process that takes its group down while the other leaves (SIGABRT)
 
@@ -42,6 +44,10 @@ def test_two_processes_are_one_of_twice_the_batch(tmp_path: Path) -> None:
     whole, all_of_it = SharedBatchNorm(3), x.clone().requires_grad_()
     whole(all_of_it).pow(3).sum().backward()
     halves = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
-    torch.testing.assert_close(torch.cat([grad for grad, _ in halves]), all_of_it.grad)
-    for _, state in halves:
+    torch.testing.assert_close(torch.cat([grad for grad, *_ in halves]), all_of_it.grad)
+    for _, state, _, coarse in halves:
         torch.testing.assert_close(state, whole.state_dict())
+        torch.testing.assert_close(coarse, whole.state_dict(), rtol=1e-2, atol=1e-2)
+    narrow = torch.cat([y for _, _, y, _ in halves])
+    assert narrow.dtype == torch.bfloat16
+    torch.testing.assert_close(narrow.float(), SharedBatchNorm(3)(x), rtol=2e-2, atol=2e-2)
