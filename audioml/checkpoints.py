@@ -1,41 +1,16 @@
-"""Checkpoints of a run: which are kept, how they are written, and what may be read back."""
+"""Checkpoints of a run: which are kept, and what may be read back."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from audioml.errors import RunError
 from audioml.nn.ema import Average
 from audioml.system import System
-
-
-class Straight(TorchCheckpointIO):
-    """Writes a checkpoint into a neighbour of its file, then renames it: whole or not at all, as Lightning does.
-
-    Lightning's own way gathers the file in memory and copies it once more, a buffer that grows by doubling; this one needs no
-    memory of the checkpoint's size.  A full disk stays an OSError: given a path, torch would make a RuntimeError of it.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Raises OSError, and then leaves what was there before."""
-        place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(checkpoint, file)
-            os.chmod(temporary, 0o644)  # mkstemp makes it private
-            os.replace(temporary, place)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
 
 
 class Keeper(ModelCheckpoint):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -52,8 +53,6 @@ class Fit:
         """
         import pytorch_lightning as pl
 
-        from audioml.checkpoints import Straight
-
         try:
             return pl.Trainer(
                 accelerator=self.accelerator,
@@ -70,7 +69,7 @@ class Fit:
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 enable_checkpointing=True,
-                plugins=[Straight()],
+                plugins=[_straight()],
                 profiler=_unwatched(),
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
@@ -95,6 +94,35 @@ def _unwatched() -> Any:
             return self.nothing
 
     return Unwatched()
+
+
+def _straight() -> Any:
+    """Writes a checkpoint into a neighbour of its file, then renames it: whole or not at all, as Lightning does.
+
+    Lightning's own way gathers the file in memory and copies it once more, a buffer that grows by doubling; this one needs no
+    memory of the checkpoint's size.  A full disk stays an OSError: given a path, torch would make a RuntimeError of it.
+    """
+    import torch
+    from lightning_fabric.plugins.io import TorchCheckpointIO
+
+    class Straight(TorchCheckpointIO):
+        """Reads as Lightning does."""
+
+        def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+            """Raises OSError, and then leaves what was there before."""
+            place = Path(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    torch.save(checkpoint, file)
+                os.chmod(temporary, 0o644)  # mkstemp makes it private
+                os.replace(temporary, place)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+
+    return Straight()
 
 
 class NoLogger:

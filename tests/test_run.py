@@ -103,7 +103,7 @@ def test_a_full_disk_is_one_sentence_and_a_record(tiny: Path, tmp_path: Path, mo
         with open("/dev/full", "wb") as device:
             return write(what, device)
 
-    monkeypatch.setattr("audioml.checkpoints.torch.save", full)
+    monkeypatch.setattr(torch, "save", full)
     with pytest.raises(RunError, match="the disk is full; free some space, then repeat the command"):
         run(tiny, tmp_path, "model=rnn", "preset.steps=4", "preset.validate_every=2")
     folder = only_folder(tmp_path)
