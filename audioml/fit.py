@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from typing import Any
 
 from audioml.errors import RequestError
 from audioml.examples import MANIFEST
+from audioml.records import whole
 
 
 class Fit:
@@ -97,10 +97,10 @@ def _unwatched() -> Any:
 
 
 def _straight() -> Any:
-    """Writes a checkpoint into a neighbour of its file, then renames it: whole or not at all, as Lightning does.
+    """Writes checkpoints straight to disk, whole or not at all.
 
-    Lightning's own way gathers the file in memory and copies it once more, a buffer that grows by doubling; this one needs no
-    memory of the checkpoint's size.  A full disk stays an OSError: given a path, torch would make a RuntimeError of it.
+    Lightning gathers the file in memory first and copies it once more.  Given a path, torch would make a RuntimeError of a full
+    disk; given a file, it stays an OSError.
     """
     import torch
     from lightning_fabric.plugins.io import TorchCheckpointIO
@@ -110,17 +110,8 @@ def _straight() -> Any:
 
         def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
             """Raises OSError, and then leaves what was there before."""
-            place = Path(path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    torch.save(checkpoint, file)
-                os.chmod(temporary, 0o644)  # mkstemp makes it private
-                os.replace(temporary, place)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            with whole(Path(path), sure=False) as file:
+                torch.save(checkpoint, file)
 
     return Straight()
 

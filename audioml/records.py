@@ -7,10 +7,11 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from audioml.errors import RunError
 
@@ -169,25 +170,33 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes, sure: bool = True) -> None:
-    """Write a file whole or not at all: to a neighbour first, then renamed over `path`.  Raises RunError.
+    """Write a file `whole`.  Raises RunError, one sentence, when it cannot be written."""
+    try:
+        with whole(path, sure) as file:
+            file.write(data)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+@contextmanager
+def whole(path: Path, sure: bool = True) -> Iterator[IO[bytes]]:
+    """A file to write into that is there whole or not at all: a neighbour of `path`, renamed over it at the end.  Raises OSError.
 
     Not `sure`: a power cut may leave it empty, and nobody waits for the disk.
     """
-    temporary = None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             if sure:
                 os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private; a record is to be read by others
         os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise cannot_write(path, error) from None
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

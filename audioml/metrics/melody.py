@@ -1,9 +1,10 @@
 """Melody accuracy: in how many frames the strongest pitch class is the one that the target has.
 
 Frames of 256 ms (the nearest power of two of samples, Hann, hop a quarter; clips zero-padded at both ends), pitch classes as
-`audioml.dsp_cqt.chroma_bank` weighs them.  Octave, timbre and level do not count; one class in twelve agrees by chance.  Frames
-more than 40 dB below the target's loudest are left out, and so are silent targets; a silent output agrees with nothing.  With
-one-hot chroma it is the mean cosine of frames, by which MusicGen's melody conditioning is judged (Copet et al. 2023).
+`audioml.dsp_cqt.chroma_bank` weighs them.  Octave and level do not count; one class in twelve agrees by chance.  Frames more than
+40 dB below the target's loudest are left out, and so are silent targets; a silent output agrees with nothing.  The strongest class
+is that of the strongest partial, so timbre counts where that is the third (a fifth): two instruments that play the same notes may
+disagree.  With one-hot chroma it is the mean cosine of frames, by which MusicGen is judged (Copet et al. 2023).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""PReLU (He et al. 2015) with one slope, whose backward pass on a CPU takes a third to a fifth of the time of torch's."""
+"""PReLU (He et al. 2015) with one slope, faster on a CPU: [8, 34, 33, 188] there and back 4.7 instead of 16.0 ms, in bfloat16 2.4
+instead of 11.9 (one thread of an AMD EPYC, torch 2.13, measured once beside other work)."""
 
 from __future__ import annotations
 

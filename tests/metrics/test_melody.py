@@ -28,13 +28,20 @@ def accuracy(target: np.ndarray, output: np.ndarray) -> float | None:
     return scores.values["fidelity/melody_accuracy"].value
 
 
-def test_octave_timbre_and_level_do_not_count_and_notes_do() -> None:
+def test_octave_level_and_weak_partials_do_not_count_and_notes_do() -> None:
     tune = played(TUNE)
     assert accuracy(tune, tune) == 1
     assert accuracy(tune, played(tuple(note + 12 for note in TUNE), (1.0,), 0.01)) > 0.9
     assert accuracy(tune, played(tuple(note + 1 for note in TUNE))) < 0.1
     half = played(TUNE[:3] + tuple(note + 1 for note in TUNE[3:]))
     assert accuracy(tune, half) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_strong_third_partial_is_another_pitch_class() -> None:
+    tune = played(TUNE)
+    reedy = played(TUNE, (0.2, 0.1, 1.0))
+    assert accuracy(tune, reedy) < 0.1
+    assert accuracy(played(tuple(note + 7 for note in TUNE)), reedy) > 0.9
 
 
 def test_silence_agrees_with_nothing_and_has_no_melody() -> None:
