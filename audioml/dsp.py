@@ -82,7 +82,7 @@ def compress(spectrum: Tensor, power: float) -> Tensor:
     """Complex spectrum X -> |X|^power · X/|X|, the usual loudness-like compression that keeps the phase."""
     if power == 1:
         return spectrum
-    return spectrum * (spectrum.abs().square() + 1e-12).pow((power - 1) / 2)
+    return spectrum * (spectrum.real.square() + spectrum.imag.square() + 1e-12).pow((power - 1) / 2)
 
 
 def expand(re: Tensor, im: Tensor, power: float) -> Tensor:

@@ -11,6 +11,7 @@ from audioml.kinds import Frames, Grid, Space, Tokens
 from audioml.nn.layers import Chain, DualPath, FlatPath, TimeConv, make_norm
 from audioml.nn.network import Network
 from audioml.nn.prelu import PReLU
+from audioml.nn.upsample import ConvTranspose2d
 
 
 class Unet(Network):
@@ -74,7 +75,7 @@ class Unet(Network):
             for i in reversed(range(depth)):
                 odd = sizes[i] % 2
                 self.up.append(
-                    nn.ConvTranspose2d(channels[i + 1], channels[i], (kernel[0], 1), (2, 1), (kernel[0] // 2, 0), (1 - odd, 0))
+                    ConvTranspose2d(channels[i + 1], channels[i], (kernel[0], 1), (2, 1), (kernel[0] // 2, 0), (1 - odd, 0))
                 )
                 self.merge.append(conv(channels[i], channels[i]))
         last = (channels[0], sizes[0]) if self.ups else (channels[-1], sizes[-1])

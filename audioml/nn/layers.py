@@ -71,10 +71,9 @@ class FrameNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero mean, unit variance in every frame."""
-        axes = tuple(range(1, x.dim() - 1))
-        var, mean = torch.var_mean(x, dim=axes, keepdim=True, correction=0)
-        shape = (1, -1) + (1,) * (x.dim() - 2)
-        return (x - mean) * torch.rsqrt(var + 1e-5) * self.weight.view(shape) + self.bias.view(shape)
+        h = x.transpose(1, -1)  # the frame's numbers last, where torch has a fast kernel
+        shape = h.shape[2:]
+        return F.layer_norm(h, shape, self.weight.expand(shape), self.bias.expand(shape)).transpose(1, -1)
 
 
 def make_norm(kind: Norm, channels: int, dims: int) -> nn.Module:
@@ -196,22 +195,25 @@ class DualPath(nn.Module):
         super().__init__()
         self.across = Recurrent("lstm", channels, cells // 2, layers=1, directions=2)
         self.along = Recurrent("lstm", channels, cells, layers=1, directions=directions)
-        self.mix = nn.ModuleList([nn.Conv1d(self.across.width, channels, 1), nn.Conv1d(self.along.width, channels, 1)])
+        self.mix = nn.ModuleList([nn.Linear(self.across.width, channels), nn.Linear(self.along.width, channels)])
         self.norm = nn.ModuleList([FrameNorm(channels), FrameNorm(channels)])
         self.drop = nn.Dropout(dropout)
 
     def _across(self, x: Tensor) -> Tensor:
         b, c, f, n = x.shape
-        y = self.mix[0](self.across(x.permute(0, 3, 1, 2).reshape(b * n, c, f)))
-        return x + self.drop(self.norm[0](y.view(b, n, c, f).permute(0, 2, 3, 1)))
+        y = self.across(x.permute(0, 3, 2, 1).reshape(b * n, f, c).transpose(1, 2))
+        y = self.mix[0](y.transpose(1, 2)).view(b, n, f, c)
+        return x + self.drop(self.norm[0](y.permute(0, 3, 2, 1)))
 
     @staticmethod
     def _rows(x: Tensor) -> Tensor:
-        return x.permute(0, 2, 1, 3).flatten(0, 1)
+        """A clip per bin [B·F, C, N], its channels side by side in memory: nothing is copied where x is channels-last."""
+        return x.permute(0, 2, 3, 1).flatten(0, 1).transpose(1, 2)
 
     def _back(self, x: Tensor, y: Tensor) -> Tensor:
-        y = self.mix[1](y).unflatten(0, (x.shape[0], x.shape[2])).permute(0, 2, 1, 3)
-        return x + self.drop(self.norm[1](y))
+        b, c, f, n = x.shape
+        y = self.mix[1](y.transpose(1, 2)).view(b, f, n, c)
+        return x + self.drop(self.norm[1](y.permute(0, 3, 1, 2)))
 
     def forward(self, x: Tensor, n: Tensor | None = None) -> Tensor:
         """All frames at once."""
