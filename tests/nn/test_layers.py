@@ -26,7 +26,8 @@ def normalised(x: Tensor, norm: FrameNorm) -> Tensor:
 def test_a_frame_norm_scales_every_frame_by_itself(shape: tuple[int, ...], channels_last: bool) -> None:
     torch.manual_seed(0)
     norm, x = FrameNorm(6), 3 + torch.randn(shape)
-    torch.nn.init.normal_(norm.weight), torch.nn.init.normal_(norm.bias)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
     if channels_last and len(shape) == 4:
         x = x.to(memory_format=torch.channels_last)
     torch.testing.assert_close(norm(x), normalised(x, norm))

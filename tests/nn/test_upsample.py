@@ -76,6 +76,7 @@ def test_frozen_weights_and_no_gradient() -> None:
     layer.requires_grad_(False)
     x = torch.randn(1, 5, 4, 3, requires_grad=True)
     layer(x).sum().backward()
-    assert layer.weight.grad is None and x.grad is not None
+    assert layer.weight.grad is None
+    assert x.grad is not None
     with torch.no_grad():
         torch.testing.assert_close(layer(x), theirs(x))
