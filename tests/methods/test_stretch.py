@@ -61,7 +61,7 @@ def train(net: System, batch: dict[str, Seq], steps: int, rate: float = 3e-3) ->
 @pytest.fixture(scope="module")
 def trained() -> tuple[System, list[dict[str, float]]]:
     net = system()
-    return net, train(net, BATCH, 150, 5e-3)
+    return net, train(net, BATCH, 220, 5e-3)
 
 
 def test_every_parameter_learns() -> None:
