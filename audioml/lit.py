@@ -83,9 +83,7 @@ class Lit(pl.LightningModule):
             loss = self._weigh(losses)
             optimizer.zero_grad()
             self.manual_backward(loss)
-            if self.fit_settings.gradient_clip:
-                parameters = [p for group in optimizer.param_groups for p in group["params"]]
-                torch.nn.utils.clip_grad_norm_(parameters, self.fit_settings.gradient_clip)
+            self.configure_gradient_clipping(optimizer, self.fit_settings.gradient_clip)
             optimizer.step()
             schedule.step()
             self.untoggle_optimizer(optimizer)
@@ -105,6 +103,12 @@ class Lit(pl.LightningModule):
         self.system.plan.method.after_step(self.system, self.steps_done)
         if self.average is not None:
             self.average.update(self.system)
+
+    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: float | None = None, *_: Any, **__: Any) -> None:
+        """By their norm.  Lightning's own refuses fused optimisers in any mixed precision; bfloat16 has no scale to mind."""
+        if gradient_clip_val:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """The same losses on fixed clips, of the averaged weights where there are such."""
@@ -128,7 +132,7 @@ class Lit(pl.LightningModule):
         if not self.system.plan.method.gradient:
             return torch.optim.SGD(self.system.parameters(), lr=0.0)
         fit = self.fit_settings
-        plain = fit.precision.startswith("32")  # Lightning refuses a fused optimiser with mixed precision and clipping
+        scaled = fit.precision.startswith("16")  # a fused optimiser would see the gradients clipped before they are scaled back
         adversarial = len(self.turns) > 1
 
         def adam(turn: str) -> torch.optim.Optimizer:
@@ -137,7 +141,7 @@ class Lit(pl.LightningModule):
                 lr=self.learning_rate,
                 weight_decay=fit.weight_decay,
                 betas=(0.8, 0.99) if adversarial else (0.9, 0.99),  # as in HiFi-GAN (Kong et al. 2020, §3.1)
-                fused=plain or None,
+                fused=None if scaled else True,
             )
 
         rise = max(1, round(fit.warmup * self.total_steps))
