@@ -42,6 +42,7 @@ def half(rank: int, place: str, x: torch.Tensor) -> None:
     coarse = SharedBatchNorm(3)
     narrow = coarse(x.chunk(2)[rank].bfloat16())  # mixed precision
     slopes = norm.weight.grad, norm.bias.grad
+    assert SharedBatchNorm(3)(x.chunk(2)[rank][:1, :, :1]).isfinite().all(), "one number has no variance of its own"
     torch.save((mine.grad, norm.state_dict(), narrow, coarse.state_dict(), slopes), os.path.join(place, f"{rank}.pt"))
     dist.barrier()
     os._exit(0)  # gloo's threads now and then abort a process that takes its group down while the other leaves (SIGABRT)
