@@ -7,7 +7,7 @@ in literals, read from the source text by audioml/declare.py.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
@@ -244,6 +244,7 @@ class Method:
     turns: tuple[str, ...] = ("loss",)
     keeps: str = "best"  # the weights to use: of the least validation loss, or the "last" where that loss says little
     losses: Mapping[str, float] = {}
+    runs: tuple[str, ...] = ()
 
     def flow(self, inputs: list[Side], output: Side) -> Flow:
         """Raises Misfit with the reason when the spaces do not suit this method."""
@@ -295,6 +296,19 @@ class Method:
     def likelihood(self, system: System, batch: Batch) -> tuple[torch.Tensor, torch.Tensor] | None:
         """(negative log-likelihood in nats [B], how many symbols it sums over [B]) of the true output, where there is one."""
         return None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether there is something trained to use: here, or in the finished runs whose folders `runs` names."""
+        return self.trains
+
+    def join(self, members: Sequence[System]) -> None:
+        """Take the systems of `runs`; called before use."""
+        raise NotImplementedError
+
+    def spent(self) -> dict[str, Any]:
+        """What was spent on training elsewhere, for the record's provenance."""
+        return {}
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--count", type=int, default=1, help="how many to generate where there is no input (1)")
     args = parser.parse_args(arguments)
     run = finished(args.run)
-    if not run.plan.method.trains:
+    if not run.plan.method.learnt:
         raise RequestError(f"{args.run} holds no trained system: method '{run.plan.method.name}' learns nothing")
     ports = list(run.plan.inputs)
     if ports and not args.inputs:
@@ -67,7 +67,8 @@ def load(run: Finished) -> Any:
 
     ready(run.plan, None, 0, fit=False)
     system = System(run.plan)
-    load_weights(system, run.weights, run.signature)
+    if run.plan.method.trains:
+        load_weights(system, run.weights, run.signature)
     return system.eval()
 
 

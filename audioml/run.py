@@ -19,7 +19,7 @@ from audioml.memory import keep_freed
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, cannot_write
-from audioml.runfolder import SHARED_FOLDER, held, make_folder, resolved, run_family, run_signature, write_config
+from audioml.runfolder import SHARED_FOLDER, finished, held, make_folder, resolved, run_family, run_signature, write_config
 
 Watch = Callable[[int, float], None]
 
@@ -138,6 +138,8 @@ class _Run:
         self.system()
         if self.request.plan.method.trains:
             self.train()
+        else:
+            self.record.provenance |= self.request.plan.method.spent()
         if not self.main_process:
             return
         clips = list(self.prepared.clips("test"))
@@ -286,7 +288,8 @@ class _Run:
 
 
 def ready(plan: Plan, prepared: Prepared | None, seed: int, *, fit: bool) -> None:
-    """Let representations take the trained systems that they name, and learn what they must from the training data."""
+    """Let representations and the method take the trained systems that they name, and representations learn what they must from the
+    training data."""
     for port, side in plan.sides().items():
         rep = side.representation
         if rep.run:
@@ -295,3 +298,7 @@ def ready(plan: Plan, prepared: Prepared | None, seed: int, *, fit: bool) -> Non
             rep.bind(load_coder(rep.run))
         if rep.fits and fit and prepared is not None:
             rep.fit(prepared, port, side.world, seed)
+    if plan.method.runs:
+        from audioml.predict import load
+
+        plan.method.join([load(finished(Path(run))) for run in plan.method.runs])

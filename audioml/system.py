@@ -53,6 +53,7 @@ class System(nn.Module):
             self.network = Sandwich(lambda: build_network(plan.model, layout, flow.emit), layout)
         self.extra: nn.Module | None = None
         if not plan.method.trains:
+            self.extra = plan.method.parts(self)
             return
         width = self.network.width
         bare = self.network.bare

@@ -59,7 +59,7 @@ def check_pair(maker: Plan, judge: Plan, folders: Sequence[Path]) -> tuple[str, 
     if heard is None or written is None:
         raise RequestError(f"{folders[1]} does not listen: task '{judge.task.name}' makes no text and no class from one wave")
     for folder, plan in zip(folders, (maker, judge), strict=True):
-        if not plan.method.trains:
+        if not plan.method.learnt:
             raise RequestError(f"{folder} holds no trained system: method '{plan.method.name}' learns nothing")
     if maker.output.world.channels != judge.inputs[heard].world.channels:  # type: ignore[union-attr]
         raise RequestError("the maker and the judge do not have equally many channels")

@@ -30,7 +30,7 @@ def probed(folder: Path, seconds: float) -> Record:
     if record.status != "done":
         raise RequestError(f"{folder} is not done but {record.status}; python train.py resume={folder} goes on with it")
     run = finished(folder)
-    if not run.plan.method.trains:
+    if not run.plan.method.learnt:
         raise RequestError(f"{folder} holds no trained system: method '{run.plan.method.name}' learns nothing")
     system = load(run)
     prepared = request.prepare()

@@ -127,8 +127,9 @@ def test_unify_fills_and_contradicts() -> None:
 def test_the_matrix_has_every_part() -> None:
     legal = [p for p, outcome in build.matrix() if not isinstance(outcome, Misfit)]
     assert len(legal) > 100
+    wait = {"ensemble"}  # for runs, which a matrix has not
     for axis in ("task", "model", "method"):
-        assert {p[axis] for p in legal} == set(shelf.parts(axis))
+        assert {p[axis] for p in legal} == set(shelf.parts(axis)) - wait
 
 
 def test_a_task_may_ask_for_more_items_than_the_preset_unless_the_user_does_not() -> None:

@@ -81,7 +81,12 @@ class Classify(Method):
     def draw(self, system: System, inputs: Batch, ask: Seq | None = None) -> Batch:
         """The most probable class [B], or the probability of every tag [B, classes]."""
         output = system.plan.output
-        emission = system.emit(inputs)
-        many = output.space.many  # type: ignore[union-attr]
-        symbols = emission.x[..., 0].sigmoid() if many else emission.x.argmax(1)
-        return {output.port: output.representation.decode(Seq(symbols, emission.n), None, output.world)}
+        beliefs = self.beliefs(system, inputs)
+        symbols = beliefs if output.space.many else beliefs.argmax(1, keepdim=True)  # type: ignore[union-attr]
+        one = beliefs.new_ones(len(beliefs), dtype=int)
+        return {output.port: output.representation.decode(Seq(symbols, one), None, output.world)}
+
+    def beliefs(self, system: System, inputs: Batch) -> Any:
+        """Probabilities [B, V] of the classes, or of each tag."""
+        logits = system.emit(inputs).x[..., 0]
+        return logits.sigmoid() if system.plan.output.space.many else logits.softmax(1)  # type: ignore[union-attr]

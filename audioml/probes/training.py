@@ -1,6 +1,6 @@
 """What the training took.
 
-compute/train_seconds    wall-clock time of the training, validation and checkpoints included
+compute/train_seconds    wall-clock time of the training, validation and checkpoints included; of an ensemble its runs' together
 compute/to_90_percent_s  CPU seconds of training until 90 % of the improvement of the validation loss, from its first value to
                          its best, were reached: linear between validations; the process's CPU time is spread evenly over the
                          steps
@@ -43,9 +43,9 @@ def measure(
     system: System, data: Trial | None = None, *, found: Mapping[str, Value] | None = None, seconds: float = 0.0
 ) -> dict[str, Value]:
     """Reads `data.spent` and `data.history`.  Raises UnmeasurableError for what is not trained."""
-    if not getattr(getattr(system.plan, "method", None), "trains", True):
+    if not getattr(getattr(system.plan, "method", None), "learnt", True):
         raise UnmeasurableError("there is nothing to train")
-    if data is None or not data.spent.get("steps"):
+    if data is None or not (data.spent.get("steps") or data.spent.get("members")):
         raise UnmeasurableError("nothing is known of its training")
     out = {}
     for name, ask in {"compute/train_seconds": _wall, "compute/to_90_percent_s": _reached, "compute/training_macs": _macs}.items():

@@ -276,6 +276,6 @@ def test_training_is_counted_over_all_turns():
 
 def test_untrained_methods_have_no_training():
     net = Fake(nn.Identity())
-    net.plan.method = SimpleNamespace(trains=False)
+    net.plan.method = SimpleNamespace(learnt=False)
     with pytest.raises(UnmeasurableError, match="nothing to train"):
         training.measure(net, Trial(spent={"steps": 3}))
