@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from audioml.errors import RequestError
 from audioml.kinds import Frames, Grid, Seq
 from audioml.parts import Coder
-from audioml.runfolder import finished
+from audioml.runfolder import trained
 
 if TYPE_CHECKING:
     from audioml.system import System
@@ -70,9 +70,7 @@ def load_coder(run: str) -> RunCoder:
     """The coder of a run's folder.  Raises RequestError for a folder that is none, or a run with other inputs than one of audio."""
     from audioml.predict import load
 
-    found = finished(Path(run))
-    if not found.plan.method.trains:
-        raise RequestError(f"{run} holds no trained system: method '{found.plan.method.name}' learns nothing")
+    found = trained(Path(run))
     families = [s.world.family for s in found.plan.inputs.values()]
     if families != ["audio"]:
         raise RequestError(f"{run} cannot code audio alone: its inputs are {', '.join(found.plan.inputs) or 'none'}")

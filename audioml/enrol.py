@@ -23,7 +23,7 @@ from audioml.kinds import Batch, Seq, Text, Wave
 from audioml.predict import load
 from audioml.provenance import signature
 from audioml.records import cannot_write, write_bytes, write_text
-from audioml.runfolder import Finished, finished, read_config, request_of
+from audioml.runfolder import Finished, read_config, request_of, trained
 
 BATCH = 64
 
@@ -49,9 +49,7 @@ def main(arguments: list[str]) -> None:
         raise RequestError("--passes should be between 0 and 100")
     if args.strength < 0 or not 1 <= args.rounds <= 100:
         raise RequestError("--strength should be zero or more and --rounds between 1 and 100")
-    run, config = finished(args.run), read_config(args.run)
-    if not run.plan.method.trains:
-        raise RequestError(f"{args.run} holds no trained system: method '{run.plan.method.name}' learns nothing")
+    run, config = trained(args.run), read_config(args.run)
     clips = read_clips(run, config, args.clips, args.only) if args.clips else split_of(args.run, args.split)
     system, heard = load(run).eval(), batches(run, clips)
     losses: list[float] = []

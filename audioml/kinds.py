@@ -16,7 +16,7 @@ Rates are exact: a Fraction in Hz (frames per second).  Tokens have none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -107,6 +107,11 @@ class Phones:
 
 
 World = Wave | Stems | Text | Label | Tags | Curve | Times | Notes | Phones
+
+
+def written(world: World) -> dict[str, Any]:
+    """A world as a run's config.yaml holds it: its kind and its facts, as words, numbers and lists."""
+    return {"kind": type(world).__name__, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(world).items()}}
 
 
 def unify(port: str, asked: World, given: World | None) -> World:

@@ -19,7 +19,7 @@ from audioml.memory import keep_freed
 from audioml.plan import Plan
 from audioml.provenance import provenance
 from audioml.records import Record, cannot_write
-from audioml.runfolder import SHARED_FOLDER, finished, held, make_folder, resolved, run_family, run_signature, write_config
+from audioml.runfolder import SHARED_FOLDER, held, make_folder, resolved, run_family, run_signature, trained, write_config
 
 Watch = Callable[[int, float], None]
 
@@ -301,4 +301,4 @@ def ready(plan: Plan, prepared: Prepared | None, seed: int, *, fit: bool) -> Non
     if plan.method.runs:
         from audioml.predict import load
 
-        plan.method.join([load(finished(Path(run))) for run in plan.method.runs])
+        plan.method.join([load(trained(Path(run))) for run in plan.method.runs])

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from audioml import shelf
 from audioml.build import Request, resolve
 from audioml.draft import AXES, Draft
 from audioml.errors import AudiomlError, RequestError
-from audioml.kinds import Curve, Label, Notes, Phones, Stems, Tags, Text, Times, Wave, World
+from audioml.kinds import Curve, Label, Notes, Phones, Stems, Tags, Text, Times, Wave, World, written
 from audioml.plan import Plan
 from audioml.provenance import signature
 from audioml.records import Record, cannot_write, write_text
@@ -108,7 +108,7 @@ def resolved(request: Request) -> dict[str, Any]:
 
 def write_config(folder: Path, request: Request, sign: str) -> None:
     """config.yaml: every name and setting resolved, and the worlds, so that the run can be repeated, resumed and used."""
-    worlds = {p: {"kind": type(w).__name__, **_plain(asdict(w))} for p, w in request.plan.worlds().items()}
+    worlds = {p: written(w) for p, w in request.plan.worlds().items()}
     config = {
         "audioml": 1,
         "signature": sign,
@@ -125,10 +125,6 @@ def write_config(folder: Path, request: Request, sign: str) -> None:
     }
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     write_text(folder / "config.yaml", yaml.dump(config, Dumper=dumper, sort_keys=False, allow_unicode=True))
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -186,6 +182,14 @@ def finished(folder: Path, other: Mapping[str, Mapping[str, Any]] | None = None)
     made = draft.plan({a: names[a] for a in AXES})
     best, last = (Path(folder) / "checkpoints" / f"{n}.ckpt" for n in ("best", "last"))
     return Finished(made, best if best.exists() and made.method.keeps == "best" else last, config["signature"])
+
+
+def trained(folder: Path) -> Finished:
+    """A finished run that has weights of its own.  RequestError for the floor, a ceiling, an ensemble."""
+    run = finished(folder)
+    if not run.plan.method.trains:
+        raise RequestError(f"{folder} holds no trained system: method '{run.plan.method.name}' learns nothing")
+    return run
 
 
 def _world(raw: Any, folder: Path) -> World:

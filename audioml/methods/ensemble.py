@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioml.errors import Misfit, RequestError, RunError
-from audioml.kinds import Batch, Label, Seq, Stems, Tags, Wave
+from audioml.kinds import Batch, Label, Seq, Stems, Tags, Wave, written
 from audioml.parts import Flow, Method, Side
 from audioml.records import Record
 
@@ -53,7 +52,7 @@ class Ensemble(Method):
         rates = {s.world.rate for s in (*inputs, output) if s.world.family == "audio"}
         if self.shifts > 1 and ("audio" not in families or len(rates) != 1):
             raise Misfit(f"method.shifts={self.shifts} moves the waves that are heard; here there is none, or they differ in rate")
-        ours = {s.port: _plain(s.world) for s in (*inputs, output)}
+        ours = {s.port: written(s.world) for s in (*inputs, output)}
         for run in self.runs:
             theirs = self._worlds[run] = self._worlds.get(run) or worlds_of(Path(run))
             for port, world in ours.items():
@@ -77,8 +76,6 @@ class Ensemble(Method):
 
         for run, member in zip(self.runs, self.members, strict=True):
             plan = member.plan
-            if not plan.method.trains:
-                raise RequestError(f"{run} holds no trained system: method '{plan.method.name}' learns nothing")
             if not set(plan.inputs) <= set(system.plan.inputs):
                 raise RequestError(f"{run} hears {', '.join(plan.inputs)}, and here there is {', '.join(system.plan.inputs)} alone")
             if plan.task.unordered:
@@ -124,11 +121,6 @@ def answer(member: System, inputs: Batch, ask: Seq | None, late: float) -> Seq:
         return Seq(beliefs, beliefs.new_ones(len(beliefs), dtype=int))
     made = member(inputs, ask)[output.port]
     return Seq(made.x[..., by:], made.n - by) if output.world.family == "audio" else made
-
-
-def _plain(world: Any) -> dict[str, Any]:
-    """As config.yaml holds it."""
-    return {"kind": type(world).__name__, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(world).items()}}
 
 
 def worlds_of(folder: Path) -> Mapping[str, Any]:

@@ -151,7 +151,18 @@ def test_requests_that_cannot_be_met_say_why(
         sweep.compose(tiny_args(tiny, tmp_path, "model=ensemble", named(*two), *more))
 
 
-def test_the_floor_is_no_member(tiny: Path, tmp_path: Path) -> None:
+def test_what_learnt_nothing_itself_is_no_member(two: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
     _, floor = run(tiny, tmp_path, "model=identity")
+    _, mean = run(tiny, tmp_path, "model=ensemble", named(*two))
+    for place in (floor, mean):
+        with pytest.raises(RequestError, match="holds no trained system"):
+            run(tiny, tmp_path, "model=ensemble", named(place))
+
+
+def test_a_config_that_names_itself_ends(two: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
+    _, mean = run(tiny, tmp_path, "model=ensemble", named(*two))
+    config = yaml.safe_load((mean / "config.yaml").read_text())
+    config["settings"]["method"]["runs"] = [str(mean)]
+    (mean / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(RequestError, match="holds no trained system"):
-        run(tiny, tmp_path, "model=ensemble", named(floor))
+        load(finished(mean))
